@@ -1,0 +1,149 @@
+"""The manifest of a droplet (``droplet.yaml``): all that starting and watching it needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any
+
+from stager.errors import DropletCorrupt
+from stager.model.host import HostTool
+from stager.model.memory import Share, WorkerModel
+from stager.model.plan import Command, Companion, Health, Limits, Process, Shell
+
+SCHEMA = 1
+#: The layers, from slow-changing to fast.
+LAYERS = ("dependencies", "app", "launch")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer: its name, the digest of its listing, how many files, how many bytes before compression.
+
+    The digest is the SHA-256 of the layer's listing: one ``<mode> <digest or -> target>  <path>`` line a
+    member. ``droplet.yaml`` and ``droplet.sha256`` cannot be in it: they are made from it.
+    """
+
+    name: str
+    digest: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A runtime that the droplet was staged for, and the versions that were planned with."""
+
+    name: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """``droplet.yaml``."""
+
+    stager_version: str
+    runtimes: tuple[Runtime, ...]
+    processes: tuple[Process, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    health: Health = field(default_factory=Health)
+    tools: tuple[HostTool, ...] = ()
+    writable: tuple[str, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    measured: Mapping[str, int] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def process(self, type_: str) -> Process | None:
+        """The process of that type, or None."""
+        return next((process for process in self.processes if process.type == type_), None)
+
+    def as_document(self) -> dict[str, Any]:
+        """Plain data for YAML and JSON; processes keyed by their type."""
+        document: dict[str, Any] = {"schema": self.schema, "stager_version": self.stager_version}
+        document["runtimes"] = [plain(runtime) for runtime in self.runtimes]
+        document["processes"] = {process.type: _process_document(process) for process in self.processes}
+        for key in ("environment", "limits", "health", "tools", "writable", "layers", "measured"):
+            document[key] = plain(getattr(self, key))
+        return document
+
+    @classmethod
+    def from_document(cls, document: object) -> Manifest:
+        """Read a parsed ``droplet.yaml``; raises DropletCorrupt naming the first thing that is wrong."""
+        if not isinstance(document, Mapping):
+            raise _corrupt("it is not a mapping")
+        if document.get("schema") != SCHEMA:
+            raise _corrupt(f"schema {document.get('schema')!r} is not {SCHEMA}")
+        try:
+            return cls(
+                stager_version=str(document["stager_version"]),
+                runtimes=tuple(Runtime(**runtime) for runtime in document["runtimes"]),
+                processes=tuple(
+                    _process(type_, value) for type_, value in document["processes"].items()
+                ),
+                environment=dict(document["environment"]),
+                limits=Limits(**document["limits"]),
+                health=Health(**document["health"]),
+                tools=tuple(_tool(value) for value in document["tools"]),
+                writable=tuple(document["writable"]),
+                layers=tuple(Layer(**layer) for layer in document["layers"]),
+                measured=dict(document["measured"]),
+            )
+        except KeyError as error:
+            raise _corrupt(f"the key {error} is missing") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise _corrupt(str(error)) from error
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses as dicts and tuples as lists, all the way down; shell text as ``{shell: text}``."""
+    if isinstance(value, Shell):
+        return {"shell": value.text}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {key: plain(getattr(value, key)) for key in value.__dataclass_fields__}
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return value
+
+
+def _process_document(process: Process) -> dict[str, Any]:
+    document: dict[str, Any] = plain(process)
+    del document["type"]
+    return document
+
+
+def _process(type_: str, value: Mapping[str, Any]) -> Process:
+    fields = dict(value)
+    fields["command"] = _command(fields["command"])
+    fields["companions"] = tuple(
+        Companion(**{**companion, "command": tuple(companion["command"])})
+        for companion in fields["companions"]
+    )
+    fields["checks"] = tuple(tuple(check) for check in fields["checks"])
+    if fields["workers"] is not None:
+        shares = tuple(Share(**share) for share in fields["workers"]["shares"])
+        fields["workers"] = WorkerModel(**{**fields["workers"], "shares": shares})
+    return Process(type=type_, **fields)
+
+
+def _command(value: Any) -> Command:
+    if isinstance(value, Mapping):
+        return Shell(str(value["shell"]))
+    return tuple(str(word) for word in value)
+
+
+def _tool(value: Mapping[str, Any]) -> HostTool:
+    fields: dict[str, Any] = {
+        key: tuple(item) if isinstance(item, list) else item for key, item in value.items()
+    }
+    return HostTool(**fields)
+
+
+def _corrupt(what: str) -> DropletCorrupt:
+    return DropletCorrupt(
+        "The droplet's manifest cannot be read.",
+        details=f"droplet.yaml: {what}",
+        resolution="Build the droplet again with this version of stager.",
+    )

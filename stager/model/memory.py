@@ -1,0 +1,107 @@
+"""One memory budget, divided: how many workers fit, and what each may take.
+
+``startup`` does the same arithmetic in bash when the droplet starts, from the limit then in force;
+a test holds the two against each other over a grid of budgets and cores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1 << 20
+DEFAULT_MEMORY = 512 * MIB
+#: Above this a "limit" is a kernel's way of saying that there is none (Heroku's bound).
+ABSURD_MEMORY = 8 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of the budget that is taken once: ``budget // divisor``, within bounds, in whole MiB.
+
+    ``variable`` carries it into the configuration, in MiB.
+    """
+
+    variable: str
+    divisor: int
+    least_mib: int
+    most_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerModel:
+    """How many workers of a process fit into a budget.
+
+    Parameters
+    ----------
+    base_mib:
+        What is there once, however many workers run: the parent, the web server in front.
+    worker_mib:
+        What one worker is promised for the application's own use; ``limit_variable`` carries it.
+    overhead_mib:
+        What one worker takes besides.
+    least_mib:
+        A worker's promise is never lowered below this.
+    limit_variable:
+        Carries what one worker may use, in MiB, into the configuration.
+    per_core_hundredths:
+        Workers that one core keeps busy, times 100; 0 for no bound by cores.
+    doublings:
+        Multiply that by ceil(log2(budget / 128 MiB)), at least 1: Heroku's PHP formula
+        (heroku-buildpack-php bin/util/autotune.php), under which an application with more memory
+        is one that waits more.
+    most:
+        An upper bound, 0 for none.
+    shares:
+        Parts of the budget taken once, in proportion to it.
+    """
+
+    base_mib: int
+    worker_mib: int
+    overhead_mib: int = 0
+    least_mib: int = 16
+    limit_variable: str = ""
+    per_core_hundredths: int = 0
+    doublings: bool = False
+    most: int = 0
+    shares: tuple[Share, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """The outcome: workers, MiB for each, MiB of each share, and whether one worker had to be lowered."""
+
+    workers: int
+    worker_mib: int
+    shares: tuple[tuple[str, int], ...]
+    is_lowered: bool
+    promised_mib: int
+
+
+def size_workers(model: WorkerModel, budget_mib: int, centicores: int = 100) -> Sizing:
+    """Divide ``budget_mib`` (MiB) by ``model`` on ``centicores`` / 100 cores.
+
+    base + shares + workers x (worker + overhead) <= budget, unless the budget is too small for one
+    worker at its least; then ``is_lowered`` is true and one runs all the same.
+    """
+    shares = tuple(
+        (share.variable, max(share.least_mib, min(share.most_mib, budget_mib // share.divisor)))
+        for share in model.shares
+    )
+    once = model.base_mib + sum(mib for _, mib in shares)
+    each = model.worker_mib + model.overhead_mib
+    workers = (budget_mib - once) // each
+    if model.per_core_hundredths:
+        factor = 1
+        if model.doublings:
+            while 128 << factor < budget_mib:
+                factor += 1
+        workers = min(workers, factor * centicores * model.per_core_hundredths // 10_000)
+    if model.most:
+        workers = min(workers, model.most)
+    worker_mib = model.worker_mib
+    is_lowered = budget_mib - once < each
+    if is_lowered:
+        worker_mib = min(worker_mib, max(model.least_mib, budget_mib - once - model.overhead_mib))
+    workers = max(1, workers)
+    promised = once + workers * (worker_mib + model.overhead_mib)
+    return Sizing(workers, worker_mib, shares, is_lowered, promised)
