@@ -1,0 +1,43 @@
+"""Looks for host tools: on the PATH and in the sbin folders, or as files."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+
+from stager.execution.probe import probe
+from stager.model.host import HostTool, ToolFact
+
+#: Debian's ordinary users do not have these on their PATH, and apache2 and php-fpm live there.
+SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+def ask(tool: HostTool) -> ToolFact:
+    """Find ``tool`` on this host and, where it is declared how, ask for its version."""
+    matches = tuple(_programs(tool.programs)) + tuple(_files(tool.files))
+    if not matches:
+        return ToolFact(tool.name)
+    path, output = matches[0], ""
+    if tool.version_arguments:
+        # Not the caller's environment: PHPRC or PHP_INI_SCAN_DIR would make PHP speak of another set-up
+        # than the one that a droplet will meet.
+        clean = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+        output = probe([path, *tool.version_arguments], environment=clean).output
+    found = re.search(tool.version_pattern, output or path) if tool.version_pattern else None
+    return ToolFact(tool.name, path, found.group(1) if found else "", output, matches)
+
+
+def _programs(names: tuple[str, ...]) -> list[str]:
+    folders = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *SBIN]
+    found: list[str] = []
+    for name in names:
+        for folder in dict.fromkeys(folder for folder in folders if folder):
+            pattern = os.path.join(glob.escape(folder), name)
+            paths = sorted(glob.glob(pattern), reverse=True) if "*" in name else [pattern]
+            found += [path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)]
+    return list(dict.fromkeys(found))
+
+
+def _files(patterns: tuple[str, ...]) -> list[str]:
+    return [path for pattern in patterns for path in sorted(glob.glob(pattern), reverse=True)]

@@ -1,0 +1,49 @@
+"""Questions to the host: short, captured, with a time limit. Never raises for an answer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a program said. ``status`` is its exit status; None where it did not start or took too long."""
+
+    status: int | None
+    output: str
+
+
+def probe(
+    argv: Sequence[str],
+    *,
+    timeout: float = 10.0,
+    environment: Mapping[str, str] | None = None,
+    directory: str | None = None,
+) -> Answer:
+    """Ask ``argv`` and return its exit status and what it printed, stdout before stderr.
+
+    Parameters
+    ----------
+    timeout:
+        Seconds; a program that takes longer is killed, and its status is None.
+    environment:
+        The whole environment; by default the caller's.
+    """
+    try:
+        done = subprocess.run(
+            list(argv),
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=timeout,
+            env=None if environment is None else dict(environment),
+            cwd=directory,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Answer(None, f"{argv[0]} did not answer within {timeout:g} seconds")
+    except OSError as error:
+        return Answer(None, f"{argv[0]}: {os.strerror(error.errno or 0)}")
+    return Answer(done.returncode, (done.stdout + done.stderr).decode(errors="replace"))

@@ -1,0 +1,96 @@
+"""A directory for one build, gone when the build ends, however it ends.
+
+Python cannot clean up after SIGKILL. So a small shell, in a session of its own, waits on a pipe for
+stager to say "done"; when the pipe closes without that word, it ends what the build started and
+removes the directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+BOOT_DIRECTORY = "boot droplet"
+
+_JANITOR = r"""
+trap '' INT TERM HUP QUIT
+read -r verdict && [ "$verdict" = done ] && exit 0
+end_marked() {
+    for environ in $(grep -lzxF -- "$2" /proc/[0-9]*/environ 2>/dev/null); do
+        pid=${environ#/proc/}
+        kill -KILL "${pid%/environ}" 2>/dev/null
+    done
+}
+end_marked "$@"
+[ -x "$1/boot droplet/stop" ] && "$1/boot droplet/stop" >/dev/null 2>&1
+end_marked "$@"
+rm -rf -- "$1"
+"""
+
+
+class Workspace:
+    """A context in which temporary directories can be had. Nothing is made before it is asked for."""
+
+    def __init__(self) -> None:
+        self.marker = f"STAGER_BUILD={secrets.token_hex(8)}"
+        self._root: Path | None = None
+        self._janitor: subprocess.Popen[bytes] | None = None
+
+    def directory(self, name: str) -> Path:
+        """Make a new directory of that name and return it.
+
+        Its parent can be passed through but not listed, so that a droplet is booted from it as
+        another user.
+        """
+        if self._root is None:
+            self._root = Path(tempfile.mkdtemp(prefix="stager-")).resolve()
+            self._root.chmod(0o711)
+            self._janitor = subprocess.Popen(
+                ["/bin/sh", "-c", _JANITOR, "stager-janitor", str(self._root), self.marker],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/",
+            )
+        path = self._root / name
+        path.mkdir()
+        return path
+
+    @property
+    def root(self) -> Path | None:
+        """Where it is, or None while nothing was asked for."""
+        return self._root
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._root is not None:
+            remove_tree(self._root)
+            self._root = None
+        if self._janitor is not None and self._janitor.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._janitor.stdin.write(b"done\n")
+                self._janitor.stdin.close()
+            self._janitor.wait()
+            self._janitor = None
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory with all that is in it, also what was made read-only (an upload may hold that)."""
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        for folder, _, _ in os.walk(path):
+            os.chmod(folder, stat.S_IRWXU)
+        shutil.rmtree(path)
