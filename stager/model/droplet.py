@@ -18,7 +18,7 @@ LAYERS = ("dependencies", "app", "launch")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer: its name, the digest of its listing, how many files, how many bytes before compression.
+    """One layer: its name, its listing's digest, its files, their bytes, and its members (files, links, folders).
 
     The digest is the SHA-256 of the layer's listing: one ``<mode> <digest or -> target>  <path>`` line a
     member. ``droplet.yaml`` and ``droplet.sha256`` cannot be in it: they are made from it.
@@ -28,6 +28,7 @@ class Layer:
     digest: str
     files: int
     bytes: int
+    members: int = 0
 
 
 @dataclass(frozen=True, slots=True)

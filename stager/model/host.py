@@ -92,6 +92,10 @@ class HostFacts(Mapping[str, ToolFact]):
             self._facts[name] = self._ask(self._tools[name])
         return self._facts[name]
 
+    def tool(self, name: str) -> HostTool:
+        """The declaration of the tool."""
+        return self._tools[name]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._tools)
 

@@ -1,0 +1,72 @@
+"""Where results go: stdout carries the result alone, and the report is written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stager.errors import DiskFull, OutputNotWritable, StagerError
+
+
+def to_stdout(text: str) -> None:
+    """Write the result to stdout.
+
+    Raises
+    ------
+    DiskFull, OutputNotWritable
+        It could not be written. A reader that went away is not an error: the result exists all the same.
+    """
+    data = (text if text.endswith("\n") else text + "\n").encode(errors="surrogateescape")
+    try:
+        while data:
+            data = data[os.write(1, data) :]
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        if error.errno == errno.EBADF:  # started with stdout closed: nobody wants it
+            return
+        raise _cannot_write("stdout", error) from error
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """One document, as people and programs read it."""
+    return json.dumps(document, indent=2, ensure_ascii=True)
+
+
+def write_report(path: Path, document: Mapping[str, Any]) -> None:
+    """Write ``document`` to ``path``, atomically: to a temporary name beside it, synced, renamed.
+
+    Raises
+    ------
+    DiskFull, OutputNotWritable
+        Then nothing of it is left.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("x", encoding="utf-8") as file:
+            file.write(json_text(document) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _cannot_write(f"the report {path}", error) from error
+        raise
+
+
+def _cannot_write(what: str, error: OSError) -> StagerError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return DiskFull(
+            f"No space is left for {what}.", details=str(error), resolution="Free some space and try again."
+        )
+    return OutputNotWritable(
+        f"Cannot write {what}.", details=str(error), resolution="Name a place that you can write to."
+    )

@@ -1,0 +1,53 @@
+"""SIGINT and SIGTERM end a build in an orderly way, and so does its deadline."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from stager.errors import Interrupted, StepTimedOut
+
+
+@contextmanager
+def orderly_end(timeout: float | None = None) -> Iterator[None]:
+    """Turn SIGINT, SIGTERM and SIGHUP into Interrupted, and ``timeout`` seconds into StepTimedOut.
+
+    Only the first one is taken: a second would interrupt the cleaning up.
+    """
+
+    def ignore_the_rest() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+
+    def interrupted(number: int, _frame: FrameType | None) -> None:
+        ignore_the_rest()
+        raise Interrupted(
+            f"Ended by {signal.Signals(number).name}.",
+            resolution="Nothing was left behind; start it again when you like.",
+        )
+
+    def timed_out(_number: int, _frame: FrameType | None) -> None:
+        ignore_the_rest()
+        raise StepTimedOut(
+            f"The build took longer than {timeout:g} seconds.",
+            resolution="Allow more with --timeout, or see in the report which phase takes so long.",
+        )
+
+    before = {
+        number: signal.signal(number, interrupted)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        # nohup means it
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, timed_out)
+    if timeout:
+        signal.setitimer(signal.ITIMER_REAL, timeout)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, action in before.items():
+            signal.signal(number, action)

@@ -1,0 +1,1 @@
+"""detect, plan, assemble, pack, verify: one public function each, named like its module."""

@@ -1,0 +1,170 @@
+"""Runs the plan's steps and renders its files: afterwards every byte of the droplet is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stager.execution.workspace import Workspace
+from stager.model.droplet import Manifest
+from stager.model.entry import Entry, Kind, file_of_bytes
+from stager.model.plan import BuildPlan, RunCommand
+from stager.model.reporter import Reporter
+from stager.phases.launch_scripts import launch_scripts
+from stager.phases.plan import Plan
+from stager.phases.steps import Surroundings, check_offline, check_tools, run_steps
+from stager.rendering import Renderer
+from stager.source.materialise import materialise
+from stager.source.tree import Tree
+
+if TYPE_CHECKING:
+    from stager.staging import Request
+
+#: Empty, and writable where the droplet runs (DESIGN section 6).
+DIRECTORIES = ("logs", "run", "tmp")
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """What is going to be packed.
+
+    Parameters
+    ----------
+    plan:
+        What it was assembled from.
+    manifest:
+        Complete but for the layers.
+    tree:
+        Where the application's files lie: in the source itself, or in the copy that steps worked on.
+    dependencies:
+        Paths, relative to the application, that steps made.
+    generated:
+        The rendered files, ``startup``, ``stop``, and the empty directories; sorted.
+    """
+
+    plan: Plan
+    manifest: Manifest
+    tree: Tree
+    dependencies: tuple[str, ...]
+    generated: tuple[Entry, ...]
+
+    def dependency_entries(self) -> Iterator[Entry]:
+        """What the steps made, after the directories that it lies in."""
+        for parent in self._parents:
+            yield Entry(parent, Kind.DIRECTORY, 0o755, "")
+        for path in self.dependencies:
+            yield from self.tree.entries("app", below=path)
+
+    def app_entries(self) -> Iterator[Entry]:
+        """The application without what the steps made; no directory comes twice."""
+        before = set(self._parents)
+        for entry in self.tree.entries("app", leave_out=self.dependencies):
+            if entry.path not in before:
+                yield entry
+
+    def all_entries(self) -> Iterator[Entry]:
+        """Everything but the manifest."""
+        yield from self.dependency_entries()
+        yield from self.app_entries()
+        yield from self.generated
+
+    @property
+    def _parents(self) -> list[str]:
+        paths = [f"app/{path}".split("/") for path in self.dependencies]
+        return sorted({"/".join(parts[:end]) for parts in paths for end in range(1, len(parts))})
+
+
+def assemble(
+    planned: Plan, source: Tree, workspace: Workspace, request: Request, reporter: Reporter
+) -> Assembled:
+    """Run the steps, if there are any, on a copy of the source; render the files.
+
+    Raises
+    ------
+    StepFailed, StepTimedOut, HostToolMissing, OfflineNotCached, TemplateFailed
+        Before anything ran, where that can be known before.
+    """
+    build = planned.build
+    if request.offline:
+        check_offline(build, request.cache_directory)
+    check_tools(build, planned.host)
+    manifest = _manifest(planned)
+    generated = _generated(build, manifest, planned)
+    dependencies: tuple[str, ...] = ()
+    if build.steps:
+        source = _work(planned, source, workspace, request, reporter)
+        outputs = [path for step in build.steps if isinstance(step, RunCommand) for path in step.outputs]
+        dependencies = tuple(
+            path.removeprefix("app/") for path in sorted(set(outputs)) if source.has(path.removeprefix("app/"))
+        )
+    reporter.detail(f"{source.file_count:,} files, {source.byte_count:,} bytes of application")
+    return Assembled(planned, manifest, source, dependencies, generated)
+
+
+def _manifest(planned: Plan) -> Manifest:
+    from stager import __version__
+
+    build, settings = planned.build, planned.settings
+    return Manifest(
+        stager_version=__version__,
+        runtimes=planned.runtimes,
+        processes=build.processes,
+        environment=dict(sorted(build.environment.items())),
+        limits=settings.limits,
+        health=settings.health,
+        tools=build.tools,
+        writable=build.writable,
+    )
+
+
+def _generated(build: BuildPlan, manifest: Manifest, planned: Plan) -> tuple[Entry, ...]:
+    renderer = Renderer(planned.template_packages)
+    entries = {
+        file.path: file_of_bytes(
+            file.path,
+            renderer.render(file.template, file.values).encode(errors="surrogateescape"),
+            file.mode,
+        )
+        for file in build.files
+    }
+    startup, stop = launch_scripts(manifest)
+    entries["startup"] = file_of_bytes("startup", startup.encode(errors="surrogateescape"), 0o755)
+    entries["stop"] = file_of_bytes("stop", stop.encode(errors="surrogateescape"), 0o755)
+    for path in (*DIRECTORIES, *build.directories):
+        entries[path] = Entry(path, Kind.DIRECTORY, 0o755, b"")
+    for path in list(entries):
+        for parent in Path(path).parents:
+            if str(parent) != ".":
+                entries.setdefault(str(parent), Entry(str(parent), Kind.DIRECTORY, 0o755, b""))
+    order = {entry.path + ("/" if entry.kind is Kind.DIRECTORY else ""): entry for entry in entries.values()}
+    return tuple(order[key] for key in sorted(order))
+
+
+def _work(
+    planned: Plan, source: Tree, workspace: Workspace, request: Request, reporter: Reporter
+) -> Tree:
+    """Materialise the application, run the steps in it, and look at what is there afterwards."""
+    settings = planned.settings
+    application = workspace.directory("app")
+    materialise(source, application)
+    cache = request.cache_directory
+    if cache is None:
+        cache = workspace.directory("cache")
+    cache.mkdir(parents=True, exist_ok=True)
+    environment = {**settings.environment, **settings.build_environment}
+    if request.services:
+        environment["VCAP_SERVICES"] = request.services
+    where = Surroundings(
+        application=application,
+        home=workspace.directory("home"),
+        temporary=workspace.directory("tmp"),
+        cache=cache.resolve(),
+        environment=environment,
+        secrets=tuple(settings.build_environment.values()),
+        marker=workspace.marker,
+        is_offline=request.offline,
+    )
+    run_steps(planned.build, planned.host, where, reporter)
+    return Tree.of_directory(application, source.name, max_size=request.max_size)

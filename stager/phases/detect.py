@@ -1,0 +1,109 @@
+"""Which runtimes does the source need, and on what evidence?"""
+
+from __future__ import annotations
+
+from stager.errors import AmbiguousRuntime, NothingDetected, PluginBroken, StagerError
+from stager.model.detection import Detected, Detection, Strength
+from stager.model.reporter import Reporter
+from stager.model.source_tree import SourceTree
+from stager.registry import Registry
+
+#: How many names of the top level an error shows.
+SHOWN = 20
+
+
+def detect(
+    source: SourceTree, registry: Registry, wanted: tuple[str, ...], reporter: Reporter
+) -> Detected:
+    """Ask every buildpack, keep every answer, and select: what was asked for, else the strongest evidence.
+
+    Raises
+    ------
+    NothingDetected, AmbiguousRuntime, UnknownRuntime
+        None, several of the same strength, or one that nobody provides.
+    PluginBroken
+        Nothing was detected, and a plugin could not be asked.
+    """
+    chosen = tuple(dict.fromkeys(registry.resolve(name) for name in wanted))
+    answers, problems = _ask_all(source, registry)
+    for problem in problems:
+        if problem.slug in chosen:
+            raise problem
+        reporter.warning(f"{problem.brief} {problem.details}")
+    if chosen:
+        detected = Detected(answers, chosen)
+    else:
+        detected = Detected(answers, _strongest(source, registry, answers, problems))
+    for runtime in detected.selected:
+        evidence = next(answer.evidence for name, answer in answers if name == runtime)
+        reporter.detail(f"{runtime}: {', '.join(evidence) or 'asked for'}")
+    return detected
+
+
+def _ask_all(
+    source: SourceTree, registry: Registry
+) -> tuple[tuple[tuple[str, Detection], ...], list[PluginBroken]]:
+    answers, problems = [], list(registry.problems)
+    for runtime, buildpack in registry.buildpacks.items():
+        try:
+            answer = buildpack.detect(source)
+        except StagerError:
+            raise
+        except Exception as error:  # another's code
+            answer = Detection(Strength.NONE)
+            problems.append(
+                PluginBroken(
+                    f"The plugin {registry.packages[runtime]} is broken.",
+                    details=f"Its detect() raised {type(error).__name__}: {error}",
+                    resolution="Ask its author, uninstall it, or name another runtime with --runtime.",
+                    slug=runtime,
+                )
+            )
+        answers.append((runtime, answer))
+    return tuple(answers), problems
+
+
+def _strongest(
+    source: SourceTree,
+    registry: Registry,
+    answers: tuple[tuple[str, Detection], ...],
+    problems: list[PluginBroken],
+) -> tuple[str, ...]:
+    best = max((answer.strength for _, answer in answers), default=Strength.NONE)
+    found = [(runtime, answer) for runtime, answer in answers if answer.strength == best]
+    if best == Strength.NONE:
+        if problems:
+            raise problems[0]
+        raise NothingDetected(
+            "No runtime recognises this application.",
+            details=_seen(source, registry, answers),
+            resolution="Is this the application's root folder? If it is, name the runtime: --runtime NAME.",
+        )
+    if len(found) > 1:
+        raise AmbiguousRuntime(
+            "More than one runtime recognises this application.",
+            details="\n".join(f"{runtime}: {', '.join(answer.evidence)}" for runtime, answer in found),
+            resolution=f"Choose one, for example --runtime {found[0][0]}, or `runtime: {found[0][0]}` "
+            "in stager.yml.",
+        )
+    return (found[0][0],)
+
+
+def _seen(
+    source: SourceTree, registry: Registry, answers: tuple[tuple[str, Detection], ...]
+) -> str:
+    """What the reader needs to see the mistake: the top level, the near misses, the runtimes there are."""
+    names = [
+        f"  {_printable(name)}{'/' if source.is_directory(name) else ''}" for name in source.children()
+    ]
+    shown = names[:SHOWN] + ([f"  … and {len(names) - SHOWN} more"] if len(names) > SHOWN else [])
+    lines = [f"{source.name} holds:", *shown] if names else [f"{source.name} is empty."]
+    near = [f"  {runtime}: {text}" for runtime, answer in answers for text in answer.near_misses]
+    if near:
+        lines += ["Nearly:", *near]
+    lines.append(f"Installed runtimes: {', '.join(registry.buildpacks) or 'none'}.")
+    return "\n".join(lines)
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() else ascii(name)

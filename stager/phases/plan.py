@@ -1,0 +1,136 @@
+"""What would a build do? Asks each selected buildpack for its plan and merges them into one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from stager.buildpack import PlanContext
+from stager.errors import NoStartCommand, PlanError, PluginBroken, StagerError
+from stager.model.droplet import Runtime
+from stager.model.host import HostFacts, HostTool, ToolFact
+from stager.model.plan import BuildPlan, Process, RunHook
+from stager.model.reporter import Reporter
+from stager.model.source_tree import SourceTree
+from stager.registry import Registry
+from stager.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The merged plan, the runtimes that it is for, the facts that it was made from, and whose templates it names."""
+
+    runtimes: tuple[Runtime, ...]
+    build: BuildPlan
+    settings: Settings
+    host: HostFacts
+    template_packages: tuple[str, ...] = ()
+
+
+def plan(
+    source: SourceTree,
+    runtimes: tuple[str, ...],
+    settings: Settings,
+    registry: Registry,
+    ask: Callable[[HostTool], ToolFact],
+    reporter: Reporter,
+) -> Plan:
+    """Plan every runtime in order and merge: the first ones supply, the last one serves.
+
+    Raises
+    ------
+    PlanError
+        A buildpack cannot plan this application, or two plans contradict each other.
+    """
+    tools = {tool.name: tool for name in runtimes for tool in registry[name].host_tools}
+    host = HostFacts(tools, ask)
+    plans = [_plan_one(source, name, settings, registry, host) for name in runtimes]
+    merged = _with_processes(merge(plans), settings)
+    for what, why in merged.choices:
+        reporter.detail(f"{what}: {why}")
+    for warning in merged.warnings:
+        reporter.warning(warning)
+    described = tuple(Runtime(one.runtime, dict(one.versions)) for one in plans)
+    packages = tuple(type(registry[name]).__module__ for name in runtimes)
+    return Plan(described, merged, settings, host, packages)
+
+
+def _plan_one(
+    source: SourceTree, name: str, settings: Settings, registry: Registry, host: HostFacts
+) -> BuildPlan:
+    buildpack = registry[name]
+    context: PlanContext[Any] = PlanContext(
+        source=source,
+        options=settings.options_for(name),
+        host=host,
+        limits=settings.limits,
+        processes=settings.processes,
+        grace=settings.grace,
+    )
+    try:
+        return buildpack.plan(context)
+    except StagerError:
+        raise
+    except Exception as error:  # another's code
+        raise PluginBroken(
+            f"The plugin {registry.packages[name]} is broken.",
+            details=f"Its plan() raised {type(error).__name__}: {error}",
+            resolution="Ask its author; --debug shows where.",
+        ) from error
+
+
+def merge(plans: list[BuildPlan]) -> BuildPlan:
+    """One plan of many. Only the last one's ``web`` counts; a file or variable of two is an error."""
+    merged = plans[0]
+    for one in plans[1:]:
+        clash = {file.path for file in merged.files} & {file.path for file in one.files}
+        if clash:
+            raise PlanError(
+                f"{merged.runtime} and {one.runtime} both generate {min(clash)}.",
+                resolution="Name fewer runtimes with --runtime.",
+            )
+        later = {process.type for process in one.processes}
+        kept = tuple(
+            process for process in merged.processes if process.type not in {*later, "web"}
+        )
+        merged = replace(
+            one,
+            steps=merged.steps + one.steps,
+            files=merged.files + one.files,
+            processes=kept + one.processes,
+            environment={**merged.environment, **one.environment},
+            tools=tuple(dict.fromkeys(merged.tools + one.tools)),
+            writable=tuple(dict.fromkeys(merged.writable + one.writable)),
+            directories=tuple(dict.fromkeys(merged.directories + one.directories)),
+            choices=merged.choices + one.choices,
+            warnings=merged.warnings + one.warnings,
+            syntax_checks=merged.syntax_checks + one.syntax_checks,
+        )
+    return merged
+
+
+def _with_processes(build: BuildPlan, settings: Settings) -> BuildPlan:
+    """Add what the user wants started, the user's hooks and the user's environment."""
+    planned = {process.type for process in build.processes}
+    wanted = tuple(
+        Process(type_, command, grace=settings.grace)
+        for type_, command in settings.processes.items()
+        if type_ not in planned
+    )
+    processes = build.processes + wanted
+    if not processes:
+        raise NoStartCommand(
+            "Nothing says how this application is started.",
+            details=f"The {build.runtime} plan has no process, and there is no Procfile.",
+            resolution="Add a Procfile with a line such as `web: ./serve --port $PORT`.",
+        )
+    hooks = settings.hooks
+    before = (RunHook("before_build", hooks.before_build),) if hooks.before_build else ()
+    after = (RunHook("after_build", hooks.after_build),) if hooks.after_build else ()
+    return replace(
+        build,
+        steps=(*before, *build.steps, *after),
+        processes=tuple(sorted(processes, key=lambda process: (process.type != "web", process.type))),
+        environment={**build.environment, **settings.environment},
+    )

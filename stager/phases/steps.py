@@ -1,0 +1,168 @@
+"""Runs the steps of a plan in a materialised copy of the application."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stager.errors import HostToolMissing, OfflineNotCached, StepFailed, StepTimedOut
+from stager.execution.host import SBIN
+from stager.execution.run import Outcome, run
+from stager.model.host import HostFacts
+from stager.model.plan import BuildPlan, RunCommand, RunHook, Step
+from stager.model.reporter import Reporter
+
+#: What a step inherits of the caller's environment: how to reach the network, and nothing else.
+INHERITED = (
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SOURCE_DATE_EPOCH",
+)
+#: A value shorter than this is no secret, and hiding it would garble the output.
+SECRET_LENGTH = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where steps run.
+
+    Parameters
+    ----------
+    application:
+        The materialised application.
+    home, temporary, cache:
+        Directories, all existing.
+    environment:
+        What the user gave for run time and build time.
+    secrets:
+        Values that must not be shown.
+    marker:
+        Marks the processes of this build.
+    """
+
+    application: Path
+    home: Path
+    temporary: Path
+    cache: Path
+    environment: Mapping[str, str]
+    secrets: tuple[str, ...]
+    marker: str
+    is_offline: bool
+
+
+def run_steps(build: BuildPlan, host: HostFacts, where: Surroundings, reporter: Reporter) -> None:
+    """Run every step in order.
+
+    Raises
+    ------
+    HostToolMissing, StepFailed, StepTimedOut
+        Naming the step, with its last lines.
+    """
+    for step in build.steps:
+        argv = _argv(step, host)
+        reporter.step(_hidden(step.script if isinstance(step, RunHook) else " ".join(argv), where))
+        outcome = run(
+            argv,
+            directory=where.application,
+            environment=_environment(step, where),
+            timeout=step.timeout,
+            marker=where.marker,
+            on_line=lambda line: reporter.output(_hidden(line, where)),
+        )
+        if outcome.is_timed_out or outcome.status:
+            raise _failure(step, outcome, where)
+
+
+def check_offline(build: BuildPlan, cache: Path | None) -> None:
+    """Before anything runs: is all that the steps need in the cache? Raises OfflineNotCached naming all."""
+    missing = [
+        item.name
+        for step in build.steps
+        if isinstance(step, RunCommand)
+        for item in step.offline_needs
+        if cache is None or not (cache / item.path).exists()
+    ]
+    if missing:
+        raise OfflineNotCached(
+            "Offline, and not everything that this build needs is in the cache.",
+            details="Missing:\n" + "\n".join(f"  {name}" for name in missing),
+            resolution=f"Build it once without --offline with the same --cache-dir ({cache})."
+            if cache
+            else "Leave out --no-cache, and build it once without --offline.",
+        )
+
+
+def check_tools(build: BuildPlan, host: HostFacts) -> None:
+    """Before anything runs: are the tools of all steps there? Raises HostToolMissing."""
+    for step in build.steps:
+        if isinstance(step, RunCommand):
+            _argv(step, host)
+
+
+def _argv(step: Step, host: HostFacts) -> list[str]:
+    if isinstance(step, RunHook):
+        # The user wrote it as shell text; it runs as written, and stops at the first command that fails.
+        return ["bash", "-e", "-o", "pipefail", "-c", step.script]
+    fact = host[step.tool]
+    if not fact.is_present:
+        tool = host.tool(step.tool)
+        raise HostToolMissing(
+            f"{step.name} needs {tool.name}, and this host does not have it.",
+            details=f"{tool.name}: {tool.purpose}",
+            resolution=f"Install it: apt-get install -y --no-install-recommends {tool.package}",
+        )
+    return [fact.path, *step.arguments]
+
+
+def _environment(step: Step, where: Surroundings) -> dict[str, str]:
+    folders = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *SBIN]
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    environment |= {
+        "PATH": os.pathsep.join(dict.fromkeys(filter(None, folders))),
+        "HOME": str(where.home),
+        "TMPDIR": str(where.temporary),
+        "LANG": "C.UTF-8",
+        **where.environment,
+    }
+    if isinstance(step, RunCommand):
+        added = {**step.environment, **(step.offline_environment if where.is_offline else {})}
+        environment |= {key: value.replace("{cache}", str(where.cache)) for key, value in added.items()}
+    return environment
+
+
+def _failure(step: Step, outcome: Outcome, where: Surroundings) -> StepFailed | StepTimedOut:
+    said = "\n".join(_hidden(line, where) for line in outcome.tail)
+    last = f"Its last lines:\n{said}" if said else "It printed nothing."
+    if outcome.is_timed_out:
+        return StepTimedOut(
+            f"{step.name} took longer than {step.timeout:g} seconds.",
+            details=last,
+            resolution="Does it wait for input, or for a host that does not answer?",
+        )
+    if outcome.status == -9:
+        return StepFailed(
+            f"{step.name} was killed.",
+            details=last,
+            resolution="SIGKILL from outside usually means that the host ran out of memory.",
+        )
+    how = f"signal {-outcome.status}" if outcome.status < 0 else f"status {outcome.status}"
+    return StepFailed(
+        f"{step.name} ended with {how}.",
+        details=last,
+        resolution="Run the same command in the application's folder and mend what it says.",
+    )
+
+
+def _hidden(text: str, where: Surroundings) -> str:
+    for secret in where.secrets:
+        if len(secret) >= SECRET_LENGTH:
+            text = text.replace(secret, "***")
+    return text
