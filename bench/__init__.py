@@ -1,0 +1,1 @@
+"""Benchmarks against bare tools, runnable by anyone: python -m bench.pack"""
