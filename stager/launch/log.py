@@ -1,0 +1,76 @@
+"""What a started process prints: one file in the instance's ``logs/``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from stager.execution.spawn import Account
+
+TAIL_LINES = 30
+#: A tail is looked for in this many last bytes, and so many new ones are told at a time: an
+#: application may print faster than anybody reads.
+_CHUNK = 64 << 10
+
+
+class Log:
+    """A log file that was opened here, and is read through the same descriptor.
+
+    Never again by its name: the directory belongs to the user that the application runs as, which
+    could have put a link there, and the tail goes into the report.
+    """
+
+    def __init__(self, descriptor: int, on_line: Callable[[str], None]) -> None:
+        self.descriptor = descriptor
+        self._on_line = on_line
+        self._told = 0
+
+    @classmethod
+    def create(cls, base: Path, name: str, account: Account | None, on_line: Callable[[str], None]) -> Log:
+        """Make ``base/logs/name`` anew, written to by ``account``.
+
+        Raises OSError where that directory cannot be written to.
+        """
+        directory = base / "logs"
+        if not directory.exists():
+            directory.mkdir(parents=True)
+            if account:
+                os.chown(directory, account.uid, account.gid)
+        where = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=where)
+            # O_APPEND: servers open /dev/stderr anew, with an offset of their own.
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(name, flags, 0o600, dir_fd=where)
+        finally:
+            os.close(where)
+        if account:
+            os.fchown(descriptor, account.uid, account.gid)
+        return cls(descriptor, on_line)
+
+    def follow(self) -> None:
+        """Tell the complete lines that came since the last time."""
+        data = os.pread(self.descriptor, _CHUNK, self._told)
+        end = data.rfind(b"\n") + 1
+        if not end and len(data) == _CHUNK:
+            end = len(data)
+        self._told += end
+        for line in data[:end].splitlines():
+            self._on_line(line.decode("utf-8", "replace"))
+
+    def text(self) -> str:
+        """The last 64 KiB."""
+        size = os.fstat(self.descriptor).st_size
+        data = os.pread(self.descriptor, _CHUNK, max(0, size - _CHUNK))
+        return data.decode("utf-8", "replace")
+
+    def tail(self, lines: int = TAIL_LINES) -> tuple[str, ...]:
+        """The last lines."""
+        return tuple(self.text().splitlines()[-lines:])
+
+    def close(self) -> None:
+        """Give the descriptor back; the file stays."""
+        os.close(self.descriptor)
