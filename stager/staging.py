@@ -18,7 +18,7 @@ from stager.phases.detect import detect
 from stager.phases.pack import pack
 from stager.phases.plan import Plan, plan
 from stager.phases.unpublished import Format
-from stager.phases.verify import demand, verify
+from stager.phases.verify import demand, static_checks, verify
 from stager.registry import Registry, load_registry
 from stager.settings import Settings, load_settings
 from stager.source.opening import locate_source
@@ -84,12 +84,13 @@ def stage(request: Request, reporter: Reporter | None = None, record: Record | N
         source, planned = prepare(request, workspace, reporter, record)
         with reporter.phase("assemble"):
             assembled = assemble(planned, source, workspace, request, reporter)
-        with reporter.phase("pack"):
-            packed = pack(assembled, request, workspace)
-        with packed, reporter.phase("verify"):
-            record.verification = verify(packed, assembled, workspace, request, reporter)
-            demand(record.verification)
-            record.droplet = packed.publish()
+        with static_checks(assembled, workspace, request) as beside:
+            with reporter.phase("pack"):
+                packed = pack(assembled, request, workspace)
+            with packed, reporter.phase("verify"):
+                record.verification = verify(packed, assembled, beside, workspace, request, reporter)
+                demand(record.verification)
+                record.droplet = packed.publish()
     return record
 
 

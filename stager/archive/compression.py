@@ -24,9 +24,13 @@ ZSTD_LEVEL = 3
 #: Threads change zstd's output only in being none or some; the size of a job changes it always. Both are
 #: fixed, so that the bytes do not depend on the cores of the host.
 ZSTD_THREADS = 2
-#: 0.46 s for 200 MB, against 0.50 s with 2 MiB and a larger result; 8 MiB is what the library itself would
-#: take at level 3, written down because that is its choice to change.
+#: The library's own choice, 8 MiB, makes the result 2 % smaller in the same time, and takes 81 MiB of memory
+#: where 2 MiB take 46; with 1 MiB the result grows by another 2 %.
 ZSTD_JOB_BYTES = 2 << 20
+#: What level 3 has by itself, and what makes level 2 worth having: 30 % less time for a result 6 % larger.
+ZSTD_WINDOW_LOG = 21
+#: A quarter of the window is what a job knows of the one before it: that wins back the 2 %.
+ZSTD_OVERLAP_LOG = 7
 
 READ_BYTES = 1 << 20
 
@@ -105,6 +109,8 @@ def compressor(compression: Compression) -> Compressor:
             ZSTD_LEVEL,
             threads=ZSTD_THREADS,
             job_size=ZSTD_JOB_BYTES,
+            window_log=ZSTD_WINDOW_LOG,
+            overlap_log=ZSTD_OVERLAP_LOG,
             write_checksum=True,
         )
         return zstandard.ZstdCompressor(compression_params=parameters).compressobj()

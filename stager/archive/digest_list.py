@@ -38,7 +38,7 @@ def line_of(name: bytes, digest: bytes) -> bytes:
     """A line of the list. ``digest`` is hexadecimal."""
     if b"\\" in name or b"\n" in name or b"\r" in name:
         return b"\\%b  %b\n" % (digest, escaped(name))
-    return b"%b  %b\n" % (digest, name)
+    return digest + b"  " + name + b"\n"
 
 
 def link_line_of(name: bytes, target: bytes) -> bytes:

@@ -9,10 +9,12 @@ from stager.model.droplet import Layer
 
 #: Lines are hashed and stored so many at a time.
 _LINES = 512
+#: Formatting bytes takes longer than anything else that is done for a line.
+_MODES = {mode: b"%o " % mode for mode in range(0o1000)}
 
 
 class LayerListing:
-    """A layer's digest and what it adds up to. The files' lines go on to the list of digests, if there is one."""
+    """A layer's digest and sums. Its files' lines go on to the list of digests, if there is one."""
 
     def __init__(self, digests: DigestList | None) -> None:
         self._digests = digests
@@ -27,7 +29,7 @@ class LayerListing:
         """Add a file; ``digest`` is hexadecimal."""
         line = line_of(name, digest)
         self._lines.append(line)
-        self._listing.append(b"%o %b" % (mode, line))
+        self._listing += (_MODES[mode], line)
         self.files += 1
         self.bytes += size
         self.members += 1

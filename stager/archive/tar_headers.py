@@ -8,15 +8,10 @@ into it, and otherwise GNU's long-name records, which carry any byte and which G
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-
-from stager.errors import ConfigurationError
 
 BLOCK = 512
 #: What ends a tar.
 END = bytes(2 * BLOCK)
-#: 1980-01-01 00:00 UTC: the earliest that a .zip can hold too, and not 0, which GNU tar calls implausible.
-DEFAULT_MTIME = 315_532_800
 
 _NAME = 100
 _PREFIX = 155
@@ -27,24 +22,6 @@ _GNU = b"ustar  \x00"
 _RECORD_NAME = b"././@LongLink"
 _BLANK_CHECKSUM = 8 * ord(" ")
 _PADDING = tuple(bytes(-size % BLOCK) for size in range(BLOCK))
-
-
-def fixed_mtime(environment: Mapping[str, str]) -> int:
-    """The one modification time of all members, in seconds: ``SOURCE_DATE_EPOCH``, else DEFAULT_MTIME.
-
-    Raises ConfigurationError where the variable is not a number that a tar can hold.
-    """
-    text = environment.get("SOURCE_DATE_EPOCH", "")
-    if not text:
-        return DEFAULT_MTIME
-    if not (text.isascii() and text.isdigit() and int(text) < _LARGE):
-        raise ConfigurationError(
-            "SOURCE_DATE_EPOCH is not a time that an archive can hold.",
-            details=f"SOURCE_DATE_EPOCH={text!r}",
-            resolution="Set it to a number of seconds since 1970, for example"
-            " $(git log -1 --format=%ct), or unset it.",
-        )
-    return int(text)
 
 
 def padding(size: int) -> bytes:

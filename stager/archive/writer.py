@@ -99,7 +99,9 @@ class DropletWriter:
         layer = listing.layer(MANIFEST)
         size = self._digests.size
         self._add_digest_list(size)
-        self._end_layer(offset, replace(layer, files=layer.files + 1, bytes=layer.bytes + size, members=layer.members + 1))
+        self._end_layer(
+            offset, replace(layer, files=layer.files + 1, bytes=layer.bytes + size, members=layer.members + 1)
+        )
 
     def listed(self) -> bytes:
         """The lines of the list of digests so far: what :meth:`append_layer` wants to have later."""

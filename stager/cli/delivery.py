@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ def write_report(path: Path, document: Mapping[str, Any]) -> None:
     DiskFull, OutputNotWritable
         Then nothing of it is left.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         with temporary.open("x", encoding="utf-8") as file:
             file.write(json_text(document) + "\n")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,17 +35,25 @@ def probe(
         The whole environment; by default the caller's.
     """
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             list(argv),
-            capture_output=True,
             stdin=subprocess.DEVNULL,
-            timeout=timeout,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=None if environment is None else dict(environment),
             cwd=directory,
-            check=False,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired:
-        return Answer(None, f"{argv[0]} did not answer within {timeout:g} seconds")
     except OSError as error:
         return Answer(None, f"{argv[0]}: {os.strerror(error.errno or 0)}")
-    return Answer(done.returncode, (done.stdout + done.stderr).decode(errors="replace"))
+    with process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException as error:
+            # What a program has started itself would else go on, and hold the pipes open.
+            with contextlib.suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                return Answer(None, f"{argv[0]} did not answer within {timeout:g} seconds")
+            raise
+    return Answer(process.returncode, (out + err).decode(errors="replace"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 import stat
 import subprocess
@@ -39,7 +38,7 @@ class Workspace:
     """A context in which temporary directories can be had. Nothing is made before it is asked for."""
 
     def __init__(self) -> None:
-        self.marker = f"STAGER_BUILD={secrets.token_hex(8)}"
+        self.marker = f"STAGER_BUILD={os.urandom(8).hex()}"
         self._root: Path | None = None
         self._janitor: subprocess.Popen[bytes] | None = None
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stager.buildpack import PlanContext
+from stager.buildpack import Check, PlanContext
 from stager.errors import NoStartCommand, PlanError, PluginBroken, StagerError
 from stager.model.droplet import Runtime
 from stager.model.host import HostFacts, HostTool, ToolFact
@@ -19,13 +19,15 @@ from stager.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The merged plan, the runtimes that it is for, the facts that it was made from, and whose templates it names."""
+    """The merged plan, the runtimes that it is for, the facts that it was made from, whose templates it names,
+    and which checks plugins want made."""
 
     runtimes: tuple[Runtime, ...]
     build: BuildPlan
     settings: Settings
     host: HostFacts
     template_packages: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
 
 
 def plan(
@@ -53,7 +55,7 @@ def plan(
         reporter.warning(warning)
     described = tuple(Runtime(one.runtime, dict(one.versions)) for one in plans)
     packages = tuple(type(registry[name]).__module__ for name in runtimes)
-    return Plan(described, merged, settings, host, packages)
+    return Plan(described, merged, settings, host, packages, registry.checks)
 
 
 def _plan_one(

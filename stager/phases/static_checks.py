@@ -13,7 +13,7 @@ from stager.execution.host import SBIN
 from stager.execution.probe import probe
 from stager.model.droplet import Manifest
 from stager.model.finding import Finding
-from stager.model.host import HostFacts
+from stager.model.host import ToolFact
 from stager.model.plan import SyntaxCheck
 
 SCRIPTS = ("startup", "stop")
@@ -24,11 +24,20 @@ CHECK_SECONDS = 60.0
 _WARNING = re.compile(r"\bAH\d{5}\b|\bwarning\b|\[(?:\w+:)?(?:warn|error|crit|alert|emerg)\]", re.IGNORECASE)
 
 
-def check_scripts(directory: Path) -> list[Finding]:
+def clean_environment(marker: str) -> dict[str, str]:
+    """What a checking program gets: nothing of the caller's but the PATH; and the mark of this run."""
+    path = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *SBIN]
+    name, _, value = marker.partition("=")
+    return {"PATH": os.pathsep.join(dict.fromkeys(path)), "LANG": "C.UTF-8", name: value}
+
+
+def check_scripts(directory: Path, marker: str) -> list[Finding]:
     """``bash -n``: do startup and stop parse?"""
     findings = []
     for name in SCRIPTS:
-        answer = probe(["bash", "-n", name], directory=str(directory))
+        answer = probe(
+            ["bash", "-n", name], directory=str(directory), environment=clean_environment(marker)
+        )
         if answer.status is None:
             findings.append(Finding("scripts", "skipped", f"bash is not on this host: {answer.output}", name))
         elif answer.status:
@@ -36,21 +45,16 @@ def check_scripts(directory: Path) -> list[Finding]:
     return findings
 
 
-def check_configuration(directory: Path, manifest: Manifest) -> list[Finding]:
+def check_configuration(directory: Path, manifest: Manifest, marker: str) -> list[Finding]:
     """``./startup --check``: the servers' own configuration checks, in the environment of a start."""
     findings = []
     for process in manifest.processes:
         if not process.checks:
             continue
-        path = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *SBIN]
         answer = probe(
             [str(directory / "startup"), "--check", "-t", process.type],
             timeout=CHECK_SECONDS,
-            environment={
-                "PATH": os.pathsep.join(dict.fromkeys(path)),
-                "LANG": "C.UTF-8",
-                "VCAP_APP_HOST": "127.0.0.1",
-            },
+            environment={**clean_environment(marker), "VCAP_APP_HOST": "127.0.0.1"},
             directory="/",
         )
         said = answer.output.strip()
@@ -68,7 +72,9 @@ def check_configuration(directory: Path, manifest: Manifest) -> list[Finding]:
     return findings
 
 
-def check_syntax(checks: Iterable[SyntaxCheck], root: Path, host: HostFacts) -> list[Finding]:
+def check_syntax(
+    checks: Iterable[SyntaxCheck], root: Path, host: Mapping[str, ToolFact], marker: str
+) -> list[Finding]:
     """Ask the runtime's own parser whether the application's entry files parse."""
     findings = []
     for check in checks:
@@ -79,9 +85,10 @@ def check_syntax(checks: Iterable[SyntaxCheck], root: Path, host: HostFacts) -> 
             )
             continue
         file = root / check.path.removeprefix("app/")
-        clean = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
         answer = probe(
-            [fact.path, *check.arguments, str(file)], timeout=CHECK_SECONDS, environment=clean
+            [fact.path, *check.arguments, str(file)],
+            timeout=CHECK_SECONDS,
+            environment=clean_environment(marker),
         )
         if answer.status != 0:
             said = answer.output.replace(str(file), check.path).strip()

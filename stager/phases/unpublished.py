@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -120,7 +119,7 @@ def unpublished_at(final: Path, format_: Format) -> Unpublished:
 
 def _temporary_name(final: Path) -> str:
     # A name has 255 bytes at most, and the final one may have them all.
-    return f".{final.name[:100]}.{secrets.token_hex(4)}"
+    return f".{final.name[:100]}.{os.urandom(4).hex()}"
 
 
 def _may_be_replaced(path: Path) -> bool:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stager.archive.droplet_content import read_droplet
 from stager.archive.needles import Hit
 from stager.errors import VerificationFailed
+from stager.execution.marked import end_marked
 from stager.execution.workspace import BOOT_DIRECTORY, Workspace
-from stager.launch.account import unprivileged_account
-from stager.launch.boot import BootResult, boot
 from stager.model.droplet import Manifest
 from stager.model.entry import Kind
 from stager.model.finding import Finding, Level, Verification
@@ -31,15 +31,64 @@ from stager.phases.static_checks import (
 from stager.registry import load_registry
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
+    from stager.launch.boot import BootResult
     from stager.staging import Request
 
 BUILD_CHECKS = ("build-path", "build-env", "scripts", "configuration", "syntax")
 DROPLET_CHECKS = ("manifest", "digests", "layers", "names", "modes", "links", "scripts", "configuration")
 
 
+class BesidePacking:
+    """The static checks of a build, which need what was assembled, and run while it is packed.
+
+    They are programs of the host; stager itself only waits for them. Left by an exception, it ends them.
+    """
+
+    def __init__(self, assembled: Assembled, workspace: Workspace) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        plan, marker = assembled.plan, workspace.marker
+        self.directory = _laid_out(assembled, workspace)
+        self._marker = marker
+        self._executor = ThreadPoolExecutor(3)
+        # What is found in a source that has no such tool is asked for here, not in a thread.
+        facts = {check.tool: plan.host[check.tool] for check in plan.build.syntax_checks}
+        self._futures = (
+            self._executor.submit(check_scripts, self.directory, marker),
+            self._executor.submit(check_configuration, self.directory, assembled.manifest, marker),
+            self._executor.submit(
+                check_syntax, plan.build.syntax_checks, assembled.tree.root, facts, marker
+            ),
+        )
+
+    def findings(self) -> list[Finding]:
+        """Wait for them."""
+        return [finding for future in self._futures for finding in future.result()]
+
+    def __enter__(self) -> BesidePacking:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            end_marked(self._marker)
+        self._executor.shutdown(cancel_futures=True)
+
+
+def static_checks(
+    assembled: Assembled, workspace: Workspace, request: Request
+) -> AbstractContextManager[BesidePacking | None]:
+    """Begin the static checks, unless nobody wants to know."""
+    return nullcontext() if request.verify == "none" else BesidePacking(assembled, workspace)
+
+
 def verify(
     packed: PackedDroplet,
     assembled: Assembled,
+    beside: BesidePacking | None,
     workspace: Workspace,
     request: Request,
     reporter: Reporter,
@@ -50,22 +99,14 @@ def verify(
     remains is what packing could not see. With ``boot`` the finished tarball is unpacked elsewhere and
     started, and what one of its workers took is recorded in the manifest.
     """
-    if request.verify == "none":
+    if beside is None:
         return None
-    plan, registry = assembled.plan, load_registry()
-    directory = _laid_out(assembled, workspace)
-    findings = [
-        *_leaks(packed.packed.hits),
-        *check_scripts(directory),
-        *check_configuration(directory, packed.manifest),
-        *check_syntax(plan.build.syntax_checks, assembled.tree.root, plan.host),
-        *check_drains(packed.manifest),
-    ]
-    if registry.checks:
+    findings = [*_leaks(packed.packed.hits), *beside.findings(), *check_drains(packed.manifest)]
+    extra = assembled.plan.checks
+    if extra:
         names = frozenset(entry.path for entry in assembled.all_entries())
-        view = View(packed.manifest.as_document(), names, directory)
-        findings += run_plugin_checks(registry.checks, view)
-    checks = (*BUILD_CHECKS, *(check.name for check in registry.checks))
+        findings += run_plugin_checks(extra, View(packed.manifest.as_document(), names, beside.directory))
+    checks = (*BUILD_CHECKS, *(check.name for check in extra))
     result: BootResult | None = None
     if request.verify == "boot" and _is_fine(findings):
         result = _boot_packed(packed, workspace, request, reporter)
@@ -109,8 +150,8 @@ def verify_droplet(
         directory = path.absolute()
     findings = [
         *check_content(content),
-        *check_scripts(directory),
-        *check_configuration(directory, content.manifest),
+        *check_scripts(directory, workspace.marker),
+        *check_configuration(directory, content.manifest, workspace.marker),
         *check_drains(content.manifest),
     ]
     registry = load_registry()
@@ -120,7 +161,7 @@ def verify_droplet(
     result: BootResult | None = None
     if is_booting and _is_fine(findings):
         reporter.detail("Starting it")
-        result = _boot(directory, content.manifest, workspace, "", content.format == "dir", reporter)
+        result = _boot(directory, content.manifest, workspace, "", is_theirs=content.format == "dir")
         findings += result.findings
     if is_booting:
         checks = (*checks, "boot")
@@ -134,16 +175,20 @@ def _boot_packed(
     reporter.detail("Unpacking it elsewhere, and starting it")
     directory = workspace.directory(BOOT_DIRECTORY)
     packed.unpack(directory)
-    result = _boot(directory, packed.manifest, workspace, request.services, False, reporter)
+    result = _boot(directory, packed.manifest, workspace, request.services, is_theirs=False)
     if result.boot.status == "served" and result.boot.worker_bytes:
         packed.record({"worker_bytes": result.boot.worker_bytes})
     return result
 
 
 def _boot(
-    directory: Path, manifest: Manifest, workspace: Workspace, services: str, is_theirs: bool, reporter: Reporter
+    directory: Path, manifest: Manifest, workspace: Workspace, services: str, *, is_theirs: bool
 ) -> BootResult:
     """Start the first process; the state goes elsewhere when the directory is not ours to write to."""
+    # 30 ms of http.client and its like, for those who boot.
+    from stager.launch.account import unprivileged_account
+    from stager.launch.boot import boot
+
     account = unprivileged_account()
     state = workspace.directory("state") if is_theirs else None
     if account is not None:
@@ -159,7 +204,6 @@ def _boot(
         process=manifest.processes[0].type,
         state=state,
         environment=environment,
-        on_line=reporter.output,
     )
 
 

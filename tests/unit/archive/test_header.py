@@ -6,12 +6,12 @@ import pytest
 from stager.archive.header import _quick, _thorough, decode
 
 
-def block(format=tarfile.USTAR_FORMAT, **attributes):
+def block(dialect=tarfile.USTAR_FORMAT, **attributes):
     info = tarfile.TarInfo("app/index.php")
     info.size = 1234
     for key, value in attributes.items():
         setattr(info, key, value)
-    return info.tobuf(format, "utf-8", "surrogateescape")[-512:]
+    return info.tobuf(dialect, "utf-8", "surrogateescape")[-512:]
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,8 @@ def block(format=tarfile.USTAR_FORMAT, **attributes):
         (block(type=tarfile.DIRTYPE), True),
         (block(name="d" * 120 + "/" + "n" * 90), True),
         (block(name="ä\udcff\n x"), True),
-        (block(format=tarfile.GNU_FORMAT), False),
-        (block(format=tarfile.GNU_FORMAT, size=1 << 40), False),
+        (block(dialect=tarfile.GNU_FORMAT), False),
+        (block(dialect=tarfile.GNU_FORMAT, size=1 << 40), False),
         (block(type=tarfile.SYMTYPE, linkname="x"), False),
         (block(type=tarfile.AREGTYPE, name="old/"), False),
         (block(type=tarfile.CONTTYPE), False),

@@ -116,10 +116,14 @@ def test_a_common_beginning_is_no_common_directory():
 )
 def test_a_link_that_leads_out_is_refused(links, why):
     book = ledger()
-    with pytest.raises(UnsafeSource) as caught:
+
+    def read():
         for path, target in links.items():
             book.admit(path, Kind.LINK, target)
         book.finish()
+
+    with pytest.raises(UnsafeSource) as caught:
+        read()
     assert caught.value.details == why
 
 
@@ -177,9 +181,13 @@ def test_a_hard_link_leads_to_an_earlier_file_only(target, why):
 
 def test_names_that_would_fill_the_memory_are_refused():
     book = ledger()
-    with pytest.raises(UnsafeSource) as caught:
+
+    def read():
         for number in range(200):
             book.admit(f"{number}/" + "a/" * 2000, Kind.FILE)
+
+    with pytest.raises(UnsafeSource) as caught:
+        read()
     assert caught.value.details == "The names in it take more than 256 MiB."
 
 

@@ -6,8 +6,7 @@ import tarfile
 
 import pytest
 
-from stager.archive.tar_headers import BLOCK, DEFAULT_MTIME, END, TarHeaders, fixed_mtime, padding
-from stager.errors import ConfigurationError
+from stager.archive.tar_headers import BLOCK, END, TarHeaders, padding
 
 MTIME = 1_700_000_000
 HEADERS = TarHeaders(MTIME)
@@ -102,18 +101,3 @@ def test_other_programs_unpack_all_these_names(program, tmp_path):
         with open(path, "rb") as file:
             assert file.read() == b"abc"
     assert os.readlink(bytes(unpacked) + b"/app/link") == target
-
-
-def test_the_time_is_fixed_unless_source_date_epoch_says_another():
-    assert fixed_mtime({}) == DEFAULT_MTIME
-    assert fixed_mtime({"SOURCE_DATE_EPOCH": ""}) == DEFAULT_MTIME
-    assert fixed_mtime({"SOURCE_DATE_EPOCH": "0"}) == 0
-    assert fixed_mtime({"SOURCE_DATE_EPOCH": "1700000000"}) == 1_700_000_000
-
-
-@pytest.mark.parametrize("text", ["yesterday", "-1", "1.5", "²", "99999999999999"])
-def test_a_source_date_epoch_that_no_archive_can_hold_is_refused(text):
-    with pytest.raises(ConfigurationError) as raised:
-        fixed_mtime({"SOURCE_DATE_EPOCH": text})
-    assert raised.value.brief == "SOURCE_DATE_EPOCH is not a time that an archive can hold."
-    assert text in raised.value.details

@@ -20,7 +20,6 @@ from stager.archive.compression import Compression, open_stream
 from stager.archive.droplet_directory import DropletDirectory
 from stager.archive.droplet_file import DropletFile
 from stager.archive.needles import Hit, Needle
-from stager.archive.replacement import replace_manifest, replace_manifest_in_directory
 from stager.archive.source_file import CHUNK_BYTES
 from stager.archive.writer import DropletWriter
 from stager.errors import DiskFull, OutputNotWritable, SourceChanged, SourceUnreadable
@@ -132,7 +131,9 @@ def test_a_droplet_unpacks_to_the_same_tree(tmp_path, compression, program):
     root.mkdir()
     # Debian's busybox has to be told that it is a gzip.
     argv = {"busybox": ["busybox", "tar", *(["-z"] if compression is Compression.GZIP else [])]}
-    outcome = subprocess.run([*argv.get(program, [program]), "-xpf", droplet], cwd=root, capture_output=True, check=False)
+    outcome = subprocess.run(
+        [*argv.get(program, [program]), "-xpf", droplet], cwd=root, capture_output=True, check=False
+    )
     assert (outcome.returncode, outcome.stderr) == (0, b"")
     _assert_is_the_tree(root, entries)
     _assert_sha256sum_agrees(root)
@@ -521,17 +522,24 @@ def test_a_stored_layer_that_is_cut_short_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize("compression", COMPRESSED)
-def test_a_replaced_manifest_gives_the_droplet_that_it_would_have_been(tmp_path, compression, monkeypatch):
+def test_another_manifest_leaves_all_layers_as_they_are(tmp_path, compression):
     entries = _tree(tmp_path)
-    data, packed, _ = _pack(entries, compression)
-    new = io.BytesIO()
-    again = replace_manifest(
-        io.BytesIO(data), packed, new, b"measured: 1\n", compression=compression, mtime=MTIME
-    )
-    monkeypatch.setattr(sys.modules[__name__], "MANIFEST", b"measured: 1\n")
-    expected, expected_packed, _ = _pack(entries, compression)
-    assert new.getvalue() == expected
-    assert again == expected_packed
+    first, second = io.BytesIO(), io.BytesIO()
+    with DropletWriter(DropletFile(first, compression, MTIME)) as writer:
+        writer.add_layer("app", entries)
+        listed = writer.listed()
+        writer.add_manifest(b"a manifest\n")
+        packed = writer.finish()
+    with DropletWriter(DropletFile(second, compression, MTIME)) as writer:
+        writer.append_layer(packed.members[0], first, [listed])
+        writer.add_manifest(MANIFEST)
+        again = writer.finish()
+    third = io.BytesIO()
+    with DropletWriter(DropletFile(third, compression, MTIME)) as writer:
+        writer.add_layer("app", entries)
+        writer.add_manifest(MANIFEST)
+        assert writer.finish() == again
+    assert second.getvalue() == third.getvalue()
 
 
 # The form of a directory
@@ -595,15 +603,3 @@ def test_a_directory_on_a_full_disk_is_told_and_leaves_no_descriptor(tmp_path, m
     with pytest.raises(DiskFull):
         _pack_directory(tmp_path / "droplet", _noise(1))
     assert len(os.listdir("/proc/self/fd")) == before
-
-
-def test_a_directorys_manifest_is_replaced_where_it_lies(tmp_path, monkeypatch):
-    entries = _tree(tmp_path)
-    packed, _ = _pack_directory(tmp_path / "one", entries)
-    again = replace_manifest_in_directory(str(tmp_path / "one"), packed, b"measured: 1\n", mtime=MTIME)
-    monkeypatch.setattr(sys.modules[__name__], "MANIFEST", b"measured: 1\n")
-    expected, _ = _pack_directory(tmp_path / "two", entries)
-    assert again == expected
-    assert sorted(os.listdir(tmp_path / "one")) == sorted(os.listdir(tmp_path / "two"))
-    _assert_sha256sum_agrees(tmp_path / "one")
-    assert os.stat(tmp_path / "one").st_mtime == MTIME

@@ -1,0 +1,186 @@
+"""``startup`` and ``stop``: the only shell in a droplet that no user wrote, rendered from the manifest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from stager.errors import ConfigurationError, TemplateFailed
+from stager.model.droplet import Manifest
+from stager.model.host import HostTool
+from stager.model.memory import MIB, WorkerModel
+from stager.model.plan import Argv, Companion, Process, Shell
+from stager.rendering import Renderer, references
+
+WEB = "web"
+#: Both scripts look every so often: /proc is read in about 50 µs a process.
+TICKS_PER_SECOND = 50
+SIGNALS = frozenset({"HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "WINCH"})
+#: What every process gets from ``startup``.
+CONTRACT = frozenset({
+    "HOME", "MEMORY_LIMIT", "PATH", "PORT", "STAGER_AS", "STAGER_DROPLET", "STAGER_INSTANCE", "STAGER_ROOT",
+    "STAGER_SERVER_GROUP", "STAGER_SERVER_USER", "STAGER_SOCKETS", "STAGER_STATE", "STAGER_TYPE",
+    "STAGER_WORKERS", "TMPDIR", "VCAP_APP_HOST", "VCAP_APP_PORT", "WEB_CONCURRENCY",
+})  # fmt: skip
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: bash does not let anyone set these.
+_READ_ONLY = frozenset({"BASHOPTS", "BASHPID", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"})
+#: A process that speaks of them is one that changes from root to the server's user by itself.
+_DROPS_ROOT = frozenset({"STAGER_AS", "STAGER_SERVER_USER"})
+
+
+def launch_scripts(manifest: Manifest) -> tuple[str, str]:
+    """Render ``startup`` and ``stop``.
+
+    They depend on neither the layers nor what was measured. Both are text with surrogate escapes, and
+    executable.
+
+    Raises
+    ------
+    ConfigurationError
+        A variable has a name that a shell cannot set.
+    TemplateFailed
+        A process refers to a variable of ours that does not exist, or stops by a signal that cannot do that.
+    """
+    check_names(manifest.environment)
+    tools = tuple(tool for tool in manifest.tools if tool.when != "build")
+    processes = [_process(process, manifest, tools) for process in manifest.processes]
+    types = [process.type for process in manifest.processes]
+    values = {
+        "version": manifest.stager_version,
+        "types": types,
+        "default_type": WEB if WEB in types else types[0] if len(types) == 1 else "",
+        "processes": processes,
+        "environment": sorted(manifest.environment.items()),
+        "tools": [_Tool.of(tool) for tool in tools],
+        "memory_mib": manifest.limits.memory // MIB,
+        "fds": manifest.limits.fds,
+        "writable": manifest.writable,
+        "is_supervising": any(process.companions or process.stop_signal == "WINCH" for process in processes),
+    }
+    renderer = Renderer()
+    return renderer.render("launch/startup.j2", values), renderer.render("launch/stop.j2", values)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Check names of environment variables; raises ConfigurationError for one that a shell cannot set."""
+    for name in names:
+        if not _NAME.fullmatch(name) or name in _READ_ONLY or name.startswith("stager_"):
+            raise ConfigurationError(
+                f"The environment variable {name!r} cannot be set when a droplet starts.",
+                details="A shell sets it: letters, digits and _, no digit first, none of bash's own.",
+                resolution="Rename it.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tool:
+    name: str
+    package: str
+    variable: str
+    optional: bool
+    candidates: Argv
+
+    @classmethod
+    def of(cls, tool: HostTool) -> _Tool:
+        if tool.variable:
+            check_names((tool.variable,))
+        return cls(tool.name, tool.package, tool.variable, tool.optional, (*tool.programs, *tool.files))
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """A process as the templates see it.
+
+    ``needs`` are the variables of optional tools that it cannot do without; ``model`` the arguments of
+    ``stager_size``; a variable of ``environment`` whose value refers to itself is composed: it always
+    applies, since what the user set is in it.
+    """
+
+    type: str
+    is_shell: bool
+    text: str
+    command: Argv
+    stop_signal: str
+    grace_ticks: int
+    companions: tuple[Companion, ...]
+    checks: tuple[Argv, ...]
+    model: Argv
+    environment: tuple[tuple[str, str, bool], ...]
+    needs: tuple[str, ...]
+    drops_root: bool
+
+
+def _process(process: Process, manifest: Manifest, tools: tuple[HostTool, ...]) -> _Process:
+    check_names(process.environment)
+    used = _used(process)
+    variables = {tool.variable for tool in tools if tool.variable}
+    _check_references(process, used, {*variables, *manifest.environment, *process.environment})
+    for signal in (process.stop_signal, *(companion.stop_signal for companion in process.companions)):
+        if signal not in SIGNALS:
+            raise TemplateFailed(
+                f"The process {process.type} cannot be stopped by the signal {signal!r}.",
+                details=f"Known are {', '.join(sorted(SIGNALS))}.",
+                resolution="If you wrote the plugin, correct its stop_signal; otherwise tell its author.",
+            )
+    command = process.command
+    return _Process(
+        type=process.type,
+        is_shell=isinstance(command, Shell),
+        text=command.text if isinstance(command, Shell) else "",
+        command=() if isinstance(command, Shell) else command,
+        stop_signal=process.stop_signal,
+        grace_ticks=max(1, round(process.grace * TICKS_PER_SECOND)),
+        companions=process.companions,
+        checks=process.checks,
+        model=_size_arguments(process.workers) if process.workers else (),
+        environment=tuple(
+            (name, value, name in references(value)) for name, value in sorted(process.environment.items())
+        ),
+        needs=tuple(sorted(variables & used)),
+        drops_root=bool(_DROPS_ROOT & used),
+    )
+
+
+def _used(process: Process) -> frozenset[str]:
+    """The variables that its commands, checks and environment refer to."""
+    command = () if isinstance(process.command, Shell) else process.command
+    words = [*command, *(word for check in process.checks for word in check), *process.environment.values()]
+    for companion in process.companions:
+        words += [*companion.command, companion.ready_socket]
+    return frozenset().union(*(references(word) for word in words))
+
+
+def _check_references(process: Process, used: frozenset[str], known: set[str]) -> None:
+    """A misspelt variable would be an empty word, and nobody would say so."""
+    if process.workers:
+        known |= {process.workers.limit_variable, *(share.variable for share in process.workers.shares)}
+    unknown = sorted(name for name in used - known - CONTRACT if name.startswith("STAGER_"))
+    if unknown:
+        raise TemplateFailed(
+            f"The process {process.type} refers to {unknown[0]}, which nothing sets.",
+            details=f"startup sets {', '.join(sorted(CONTRACT | known - {''}))}.",
+            resolution="If you wrote the plugin, correct the name; otherwise tell its author.",
+        )
+
+
+def _size_arguments(model: WorkerModel) -> Argv:
+    if model.worker_mib + model.overhead_mib <= 0:
+        raise TemplateFailed(
+            "A worker that takes no memory cannot be counted.",
+            details=f"worker_mib is {model.worker_mib}, overhead_mib is {model.overhead_mib}.",
+            resolution="If you wrote the plugin, correct its WorkerModel; otherwise tell its author.",
+        )
+    check_names(name for name in _variables(model) if name)
+    numbers: list[object] = [
+        model.base_mib, model.worker_mib, model.overhead_mib, model.least_mib, model.per_core_hundredths,
+        int(model.doublings), model.most, model.limit_variable,
+    ]  # fmt: skip
+    for share in model.shares:
+        numbers += [share.variable, share.divisor, share.least_mib, share.most_mib]
+    return tuple(str(number) for number in numbers)
+
+
+def _variables(model: WorkerModel) -> Iterable[str]:
+    return (model.limit_variable, *(share.variable for share in model.shares))

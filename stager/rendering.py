@@ -1,0 +1,294 @@
+"""Templates: where they lie, and the filters without which no value gets out of one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from stager.errors import PluginBroken, TemplateFailed
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, nodes
+
+_OURS = os.path.join(os.path.dirname(__file__), "templates")
+#: ``$$`` and ``${NAME}`` in a word of an argv; a dollar before anything else is a dollar.
+REFERENCE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_NAMED = {"\a": "\\a", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r"}
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_WORD = re.compile(r"[A-Za-z0-9_./:+@%=,-]+")
+_SHOWN = 200
+
+
+class Renderer:
+    """Renders templates by name: ``<folder>/<file>``.
+
+    Ours lie in the folders of ``stager/templates``. Another package's lie in its own ``templates``; the
+    first part of their names is the package's (the last part of it, where it is dotted).
+
+    Parameters
+    ----------
+    packages:
+        Packages, or modules in packages, that bring templates. They have been imported.
+
+    Raises
+    ------
+    PluginBroken
+        A package is named like another one, or like one of our folders.
+    """
+
+    def __init__(self, packages: Iterable[str] = ()) -> None:
+        self._environment = _environment(tuple(sorted(set(packages))))
+
+    def render(self, template: str, values: Mapping[str, Any]) -> str:
+        """Render one template.
+
+        Returns
+        -------
+        Its text, with surrogate escapes for bytes that are not UTF-8 (``encode(errors="surrogateescape")``).
+
+        Raises
+        ------
+        TemplateFailed
+            There is none of that name, it is malformed, prints a value without a quoting filter, uses
+            a value that it was not given, or a filter refuses a value.
+        """
+        from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError
+
+        try:
+            return self._environment.get_template(template).render(values)
+        except _RefusedError as error:
+            raise _failed(template, str(error), error) from error
+        except TemplateNotFound as error:
+            raise _failed(template, f"There is no template {error.name}.", error) from error
+        except TemplateSyntaxError as error:
+            raise _failed(template, f"{error.name}, line {error.lineno}: {error.message}", error) from error
+        except (TemplateError, TypeError, ValueError, AttributeError, LookupError) as error:
+            raise _failed(template, f"{type(error).__name__}: {error}", error) from error
+
+
+def references(word: str) -> frozenset[str]:
+    """The names of the variables that a word of an argv refers to."""
+    return frozenset(found[1] for found in REFERENCE.finditer(word) if found[1])
+
+
+def quote(value: object) -> str:
+    """``sh``: one word of a shell command, whatever it holds; line breaks do not become lines."""
+    text = str(value)
+    if not _UNPRINTABLE.search(text):
+        return shlex.quote(text)
+    if "\0" in text:
+        _refuse(value, "a shell has no NUL")
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return "$'" + _UNPRINTABLE.sub(_escape, escaped) + "'"
+
+
+def quote_all(words: Iterable[object]) -> str:
+    """``argv``: the words of a shell command."""
+    return " ".join(quote(word) for word in _list(words))
+
+
+def quote_at_start(word: object) -> str:
+    """``at_start``: one word in which ``${NAME}`` is that variable, ``$$`` a dollar, and nothing else special."""
+    text = str(word)
+    parts: list[str] = []
+    literal = ""
+    end = 0
+    for found in REFERENCE.finditer(text):
+        literal += text[end : found.start()]
+        end = found.end()
+        if found[1]:
+            parts += [quote(literal)] if literal else []
+            parts.append(f'"${{{found[1]}}}"')
+            literal = ""
+        else:
+            literal += "$"
+    literal += text[end:]
+    if literal or not parts:
+        parts.append(quote(literal))
+    return "".join(parts)
+
+
+def quote_all_at_start(words: Iterable[object]) -> str:
+    """``argv_at_start``: the words of an :data:`~stager.model.plan.Argv`."""
+    return " ".join(quote_at_start(word) for word in _list(words))
+
+
+def quote_apache(value: object) -> str:
+    r"""``apache``: a double-quoted argument of an Apache directive, the quotes included.
+
+    Apache knows no escape for ``${``: a file with such a value needs ``Define STAGER_DOLLAR "$"`` before
+    it. What a variable expands to is not expanded again (ap_resolve_env in server/core.c).
+    """
+    text = _one_line(value, "an Apache directive")
+    text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + text.replace("${", "${STAGER_DOLLAR}{") + '"'
+
+
+def quote_ini(value: object) -> str:
+    """``ini``: a value of php.ini or of a pool file, as PHP's scanner gives it back.
+
+    Between single quotes everything is itself, ``${``, backslash and ``;`` too; adjacent strings are joined.
+    A boolean becomes 1 or 0.
+    """
+    if isinstance(value, bool):
+        value = int(value)
+    text = _one_line(value, "an ini file")
+    # The scanner reads a backslash before a quote as part of an escape: those two, and quotes, go between
+    # double quotes, where backslash and quote are escaped.
+    pieces = re.findall(r"[^'\\]+|['\\]+", text)
+    quoted = [
+        '"' + piece.replace("\\", "\\\\") + '"' if piece[0] in "'\\" else f"'{piece}'" for piece in pieces
+    ]
+    return "".join(quoted) or '""'
+
+
+def quote_comment(value: object) -> str:
+    """``comment``: the rest of a line that is a comment."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", "?", str(value))
+
+
+def quote_integer(value: object) -> str:
+    """``integer``: a whole number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value, re.ASCII):
+        return value
+    _refuse(value, "it is no whole number")
+
+
+def quote_word(value: object) -> str:
+    """``word``: what stands bare in every language that we write: a module's name, a key, a size."""
+    text = str(value)
+    if not _WORD.fullmatch(text):
+        _refuse(value, "only letters, digits and _ . / : + @ % = , - may stand here")
+    return text
+
+
+#: By the name under which templates know them. One of them is the last filter of every value.
+QUOTING_FILTERS: Mapping[str, Callable[[Any], str]] = {
+    "sh": quote,
+    "argv": quote_all,
+    "at_start": quote_at_start,
+    "argv_at_start": quote_all_at_start,
+    "apache": quote_apache,
+    "ini": quote_ini,
+    "comment": quote_comment,
+    "integer": quote_integer,
+    "word": quote_word,
+}
+
+
+class _RefusedError(Exception):
+    """A filter does not let a value through."""
+
+
+def _refuse(value: object, why: str) -> NoReturn:
+    shown = ascii(value)
+    raise _RefusedError(f"{shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}: {why}.")
+
+
+def _one_line(value: object, where: str) -> str:
+    text = str(value)
+    if re.search(r"[\x00\n\r]", text):
+        _refuse(value, f"{where} can hold neither line breaks nor NUL")
+    return text
+
+
+def _escape(found: re.Match[str]) -> str:
+    char = found[0]
+    if char in _NAMED:
+        return _NAMED[char]
+    try:
+        (byte,) = char.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        _refuse(char, "it is no character")
+    return f"\\x{byte:02x}"
+
+
+def _list(words: Iterable[object]) -> Iterable[object]:
+    if isinstance(words, str):
+        _refuse(words, "it is one word, not a list of words")
+    return words
+
+
+def _failed(template: str, details: str, error: Exception) -> TemplateFailed:
+    name = getattr(error, "filename", None) or template
+    own = "report it as a bug" if str(name).startswith((_OURS, template)) else "tell the plugin's author"
+    return TemplateFailed(
+        f"The template {template} cannot be rendered.",
+        details=details,
+        resolution=f"If the value is yours (a name, a setting), change it; otherwise {own}.",
+    )
+
+
+@cache
+def _environment(packages: tuple[str, ...]) -> Environment:
+    from jinja2 import FileSystemLoader, PrefixLoader, StrictUndefined
+
+    folders = {entry.name: entry.path for entry in os.scandir(_OURS) if entry.is_dir()}
+    for package in packages:
+        name, folder = _templates_of(package)
+        if folder and folders.setdefault(name, folder) != folder:
+            raise PluginBroken(
+                f"Two packages bring templates under the name {name}.",
+                details=f"{folders[name]}, {folder}",
+                resolution="Uninstall one of them, and ask its author to rename the package.",
+            )
+    environment = _strict_environment()(
+        loader=PrefixLoader({name: FileSystemLoader(folder) for name, folder in folders.items()}),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+        autoescape=False,  # noqa: S701  (every value passes a filter of its own language)
+    )
+    environment.filters.update(QUOTING_FILTERS)
+    return environment
+
+
+def _templates_of(module: str) -> tuple[str, str]:
+    """The nearest package around a module that has a ``templates`` folder: its last name, that folder."""
+    parts = module.split(".")
+    for end in range(len(parts), 0, -1):
+        package = sys.modules.get(".".join(parts[:end]))
+        for path in getattr(package, "__path__", ()):
+            folder = os.path.join(path, "templates")
+            if os.path.isdir(folder) and folder != _OURS:
+                return parts[end - 1], folder
+    return "", ""
+
+
+@cache
+def _strict_environment() -> type[Environment]:
+    """An Environment that does not compile a template which prints a value as it is."""
+    from jinja2 import Environment, TemplateSyntaxError, nodes
+
+    class StrictEnvironment(Environment):
+        def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+            parsed = super()._parse(source, name, filename)
+            for output in parsed.find_all(nodes.Output):
+                for value in output.nodes:
+                    if not _is_quoted(value):
+                        raise TemplateSyntaxError(
+                            f"a value is printed without a quoting filter ({', '.join(QUOTING_FILTERS)})",
+                            value.lineno,
+                            name,
+                            filename,
+                        )
+            return parsed
+
+    return StrictEnvironment
+
+
+def _is_quoted(value: nodes.Expr) -> bool:
+    from jinja2 import nodes
+
+    return isinstance(value, nodes.TemplateData) or (
+        isinstance(value, nodes.Filter) and value.name in QUOTING_FILTERS
+    )

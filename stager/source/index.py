@@ -1,0 +1,196 @@
+"""The index of a directory: one walk, a few bytes a file, and nothing read but names, kinds and sizes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+from stager.archive.allowance import DEFAULT_MAX_SIZE, in_units
+from stager.archive.members import resolve
+from stager.errors import SourceUnreadable, StagerError, UnsafeSource
+from stager.model.entry import Kind
+from stager.source.ignoring import Ignoring
+
+#: Beside the kind, in the same byte: the owner may execute the file.
+EXECUTABLE = 4
+_KIND = 3
+
+_SPECIAL = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+_MEND = "Remove it, or name it in .stagerignore."
+
+
+@dataclass(slots=True)
+class Index:
+    """Everything in a directory, in the order of a tar.
+
+    The children of one directory lie side by side in ``names``, ``flags`` and ``sizes``; ``first`` says
+    where, and ``count`` how many. In this shape 50,000 files take 4.5 MB, as objects 25 MB.
+    """
+
+    names: list[str] = field(default_factory=list)
+    flags: bytearray = field(default_factory=bytearray)
+    sizes: array[int] = field(default_factory=lambda: array("Q"))
+    numbers: dict[str, int] = field(default_factory=dict)
+    first: array[int] = field(default_factory=lambda: array("L"))
+    count: array[int] = field(default_factory=lambda: array("L"))
+    links: dict[str, str] = field(default_factory=dict)
+    files: int = 0
+    size: int = 0
+
+    def span(self, directory: str) -> range:
+        """The places of a directory's children; empty where there is no such directory."""
+        number = self.numbers.get(directory)
+        if number is None:
+            return range(0)
+        return range(self.first[number], self.first[number] + self.count[number])
+
+    def place(self, path: str) -> int | None:
+        """The place of a path; None for the root and for what is not there. Links are not followed."""
+        parent, _, name = path.rpartition("/")
+        span = self.span(parent)
+        try:
+            return self.names.index(name, span.start, span.stop)
+        except ValueError:
+            return None
+
+    def kind(self, place: int) -> int:
+        """What lies at a place."""
+        return self.flags[place] & _KIND
+
+    def walk(self, top: str = "", leave_out: frozenset[str] = frozenset()) -> Iterator[tuple[str, int]]:
+        """(path, place) of everything below a directory, each directory before its content.
+
+        ``leave_out`` is not there, nor what is in it.
+        """
+        names, flags = self.names, self.flags
+        prefix = f"{top}/" if top else ""
+        waiting = [(prefix, iter(self.span(top)))]
+        while waiting:
+            prefix, places = waiting[-1]
+            for place in places:
+                path = prefix + names[place]
+                if path in leave_out:
+                    continue
+                yield path, place
+                if flags[place] & _KIND == Kind.DIRECTORY:
+                    waiting.append((path + "/", iter(self.span(path))))
+                    break
+            else:
+                waiting.pop()
+
+
+def index_directory(root: str, ignoring: Ignoring | None, max_size: int | None = None) -> Index:
+    """Walk through a directory once.
+
+    Parameters
+    ----------
+    root:
+        On the host; it may be a link to a directory.
+    ignoring:
+        What is not looked at; None looks at everything.
+    max_size:
+        Bytes of all files together; None for the default.
+
+    Raises
+    ------
+    SourceUnreadable
+        A directory cannot be listed.
+    UnsafeSource
+        A device, FIFO or socket; a symbolic link that is absolute or leads out; too many bytes.
+    """
+    index = Index()
+    limit = DEFAULT_MAX_SIZE if max_size is None else max_size
+    waiting = [""]
+    while waiting:
+        directory = waiting.pop()
+        index.numbers[directory] = len(index.first)
+        index.first.append(len(index.names))
+        waiting.extend(_scan(index, root, directory, ignoring))
+        index.count.append(len(index.names) - index.first[-1])
+        if index.size > limit:
+            raise UnsafeSource(
+                "The source is too large.",
+                details=f"Its files have at least {in_units(index.size)}; {in_units(limit)} are allowed.",
+                resolution="Name in .stagerignore what the application does not need, or give a --max-size.",
+            )
+    for path, target in index.links.items():
+        _judge_link(index, path, target)
+    return index
+
+
+def _scan(index: Index, root: str, directory: str, ignoring: Ignoring | None) -> list[str]:
+    """Enter the children of one directory; returns the directories among them."""
+    prefix = f"{directory}/" if directory else ""
+    found: list[tuple[bytes, str, int, int]] = []
+    directories: list[str] = []
+    try:
+        with os.scandir(f"{root}/{directory}") as entries:
+            for entry in entries:
+                name = entry.name
+                path = prefix + name
+                is_directory = entry.is_dir(follow_symlinks=False)
+                if ignoring is not None and ignoring.ignores(path, name, is_directory=is_directory):
+                    continue
+                if is_directory:
+                    directories.append(path)
+                    # A tar sorts by whole paths: what lies in "a" comes behind "a-b" and before "a0".
+                    found.append((os.fsencode(name) + b"/", name, Kind.DIRECTORY, 0))
+                elif entry.is_symlink():
+                    target = index.links[path] = os.readlink(entry.path)
+                    found.append((os.fsencode(name), name, Kind.LINK, len(target)))
+                else:
+                    status = entry.stat(follow_symlinks=False)
+                    found.append((os.fsencode(name), name, _file_flags(path, status), status.st_size))
+                    index.size += status.st_size
+                    index.files += 1
+    except OSError as error:
+        raise _unreadable(error, root, directory) from error
+    found.sort(key=itemgetter(0))
+    index.names.extend(map(itemgetter(1), found))
+    index.flags.extend(map(itemgetter(2), found))
+    index.sizes.extend(map(itemgetter(3), found))
+    return directories
+
+
+def _file_flags(path: str, status: os.stat_result) -> int:
+    if not stat.S_ISREG(status.st_mode):
+        what = _SPECIAL.get(stat.S_IFMT(status.st_mode), "no file, directory or symbolic link")
+        raise UnsafeSource(
+            f"The source holds {what}.",
+            details=f"{path!r} is {what}; only files, directories and symbolic links can be packed.",
+            resolution=_MEND,
+        )
+    return EXECUTABLE | Kind.FILE if status.st_mode & 0o100 else Kind.FILE
+
+
+def _judge_link(index: Index, path: str, target: str) -> None:
+    if target.startswith("/"):
+        raise UnsafeSource(
+            "The source holds a symbolic link to an absolute path.",
+            details=f"{path!r} leads to {target!r}, which may be anything where the droplet runs.",
+            resolution="Make it relative, put there what it leads to, or name it in .stagerignore.",
+        )
+    if resolve(path, index.links.get).escapes:
+        raise UnsafeSource(
+            "The source holds a symbolic link that leads out of it.",
+            details=f"{path!r} leads to {target!r}.",
+            resolution="Let it end inside, put there what it leads to, or name it in .stagerignore.",
+        )
+
+
+def _unreadable(error: OSError, root: str, directory: str) -> StagerError:
+    place = error.filename if isinstance(error.filename, str) else f"{root}/{directory}"
+    return SourceUnreadable(
+        "The source cannot be read.",
+        details=f"{place.rstrip('/')!r}: {error.strerror}",
+        resolution="Make it readable for the user that runs stager, or name it in .stagerignore.",
+    )

@@ -1,0 +1,167 @@
+"""Droplets as their users have them: unpacked with tar at another path, started, asked over HTTP, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+#: Seconds until a server answers on a machine that does many other things.
+PATIENCE = 30.0
+
+
+@dataclass
+class Answer:
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    @property
+    def text(self):
+        return self.body.decode()
+
+
+@dataclass
+class Started:
+    """A started droplet."""
+
+    directory: Path
+    process: subprocess.Popen
+    port: int
+    log: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def get(self, path="/", method="GET", headers=None, body=None, timeout=20):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        with contextlib.closing(connection):
+            connection.request(method, path, body=body, headers=headers or {})
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.read(), dict(answer.getheaders()))
+
+    def stop(self, timeout=60):
+        """Run ./stop and return it, with what it said."""
+        return subprocess.run(
+            [self.directory / "stop"],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def said(self):
+        return self.log.read_text(errors="replace")
+
+    def is_port_free(self):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", self.port))
+            except OSError:
+                return False
+        return True
+
+
+@pytest.fixture
+def unpack(tmp_path):
+    """Unpack a droplet with tar, as anybody would, at a path with a space in it."""
+
+    def do(droplet, name="unpacked here", account=None):
+        directory = tmp_path / name
+        directory.mkdir()
+        subprocess.run(["tar", "-xf", droplet, "-C", directory], check=True)
+        directory.chmod(0o755)
+        if account is not None:
+            subprocess.run(["chown", "-R", f"{account.uid}:{account.gid}", directory], check=True)
+        return directory
+
+    return do
+
+
+@pytest.fixture
+def start(free_port, tmp_path):
+    """Start an unpacked droplet and wait until it answers; it is stopped when the test ends."""
+    started = []
+
+    def do(directory, *arguments, environment=None, account=None, is_waiting=True):
+        log = tmp_path / f"log{len(started)}"
+        merged = {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "VCAP_APP_HOST": "127.0.0.1",
+            **(environment or {}),
+        }
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                [directory / "startup", "-p", str(free_port), *arguments],
+                env=merged,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                **(account.options if account else {}),
+            )
+        one = Started(directory, process, free_port, log, merged)
+        started.append(one)
+        if is_waiting:
+            wait_for(one)
+        return one
+
+    yield do
+    for one in started:
+        stopped = one.stop()
+        one.process.wait(30)
+        assert stopped.returncode == 0, stopped.stderr
+
+
+def wait_for(started):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if started.process.poll() is not None:
+            pytest.fail(f"startup ended with {started.process.returncode}:\n{started.said()}")
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            started.get("/", timeout=5)
+            return
+        time.sleep(0.02)
+    pytest.fail(f"no answer within {PATIENCE} s:\n{started.said()}")
+
+
+@pytest.fixture
+def built(stager_cli, tmp_path):
+    """Build a source tree and return the report; fails the test where the build fails."""
+
+    def do(source, *arguments, name="droplet.tar.gz", **options):
+        done = stager_cli("build", source, "-o", tmp_path / name, "--json", *arguments, **options)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return do
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Make a source tree from a mapping of paths to contents; a file whose content begins with #! is executable."""
+
+    def do(files, name="app"):
+        root = tmp_path / name
+        root.mkdir()
+        root.chmod(0o755)
+        for path, content in files.items():
+            file = root / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            data = content if isinstance(content, bytes) else content.encode()
+            file.write_bytes(data)
+            if data.startswith(b"#!"):
+                file.chmod(0o755)
+        return root
+
+    return do
