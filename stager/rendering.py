@@ -42,7 +42,7 @@ class Renderer:
     """
 
     def __init__(self, packages: Iterable[str] = ()) -> None:
-        self._environment = _environment(tuple(sorted(set(packages))))
+        self._environment = _environment(tuple(sorted(_folders(packages).items())))
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """Render one template.
@@ -62,13 +62,13 @@ class Renderer:
         try:
             return self._environment.get_template(template).render(values)
         except _RefusedError as error:
-            raise _failed(template, str(error), error) from error
+            raise _failed(template, str(error)) from error
         except TemplateNotFound as error:
-            raise _failed(template, f"There is no template {error.name}.", error) from error
+            raise _failed(template, f"There is no template {error.name}.") from error
         except TemplateSyntaxError as error:
-            raise _failed(template, f"{error.name}, line {error.lineno}: {error.message}", error) from error
-        except (TemplateError, TypeError, ValueError, AttributeError, LookupError) as error:
-            raise _failed(template, f"{type(error).__name__}: {error}", error) from error
+            raise _failed(template, f"{error.name}, line {error.lineno}: {error.message}") from error
+        except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise _failed(template, f"{type(error).__name__}: {error}") from error
 
 
 def references(word: str) -> frozenset[str]:
@@ -93,7 +93,7 @@ def quote_all(words: Iterable[object]) -> str:
 
 
 def quote_at_start(word: object) -> str:
-    """``at_start``: one word in which ``${NAME}`` is that variable, ``$$`` a dollar, and nothing else special."""
+    """``at_start``: one word in which ``${NAME}`` is that variable, ``$$`` a dollar, nothing else special."""
     text = str(word)
     parts: list[str] = []
     literal = ""
@@ -154,11 +154,9 @@ def quote_comment(value: object) -> str:
 
 def quote_integer(value: object) -> str:
     """``integer``: a whole number."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value, re.ASCII):
-        return value
-    _refuse(value, "it is no whole number")
+    if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]+", text := str(value), re.ASCII):
+        _refuse(value, "it is no whole number")
+    return text
 
 
 def quote_word(value: object) -> str:
@@ -216,20 +214,16 @@ def _list(words: Iterable[object]) -> Iterable[object]:
     return words
 
 
-def _failed(template: str, details: str, error: Exception) -> TemplateFailed:
-    name = getattr(error, "filename", None) or template
-    own = "report it as a bug" if str(name).startswith((_OURS, template)) else "tell the plugin's author"
+def _failed(template: str, details: str) -> TemplateFailed:
     return TemplateFailed(
         f"The template {template} cannot be rendered.",
         details=details,
-        resolution=f"If the value is yours (a name, a setting), change it; otherwise {own}.",
+        resolution="If the value is one of yours, change it; otherwise tell the author of the template.",
     )
 
 
-@cache
-def _environment(packages: tuple[str, ...]) -> Environment:
-    from jinja2 import FileSystemLoader, PrefixLoader, StrictUndefined
-
+def _folders(packages: Iterable[str]) -> dict[str, str]:
+    """Where templates lie, by the first part of their names."""
     folders = {entry.name: entry.path for entry in os.scandir(_OURS) if entry.is_dir()}
     for package in packages:
         name, folder = _templates_of(package)
@@ -239,14 +233,22 @@ def _environment(packages: tuple[str, ...]) -> Environment:
                 details=f"{folders[name]}, {folder}",
                 resolution="Uninstall one of them, and ask its author to rename the package.",
             )
+    return folders
+
+
+@cache
+def _environment(folders: tuple[tuple[str, str], ...]) -> Environment:
+    """One for each set of folders: a template is compiled once in a process."""
+    from jinja2 import FileSystemLoader, PrefixLoader, StrictUndefined
+
     environment = _strict_environment()(
-        loader=PrefixLoader({name: FileSystemLoader(folder) for name, folder in folders.items()}),
+        loader=PrefixLoader({name: FileSystemLoader(folder) for name, folder in folders}),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         auto_reload=False,
-        autoescape=False,  # noqa: S701  (every value passes a filter of its own language)
+        autoescape=False,
     )
     environment.filters.update(QUOTING_FILTERS)
     return environment

@@ -80,9 +80,11 @@ def _build(
     report: Path | None,
     options: dict[str, Any],
 ) -> None:
+    from stager.cli.heap import steady_heap
     from stager.cli.signals import orderly_end
 
     with orderly_end(timeout):
+        steady_heap()
         from stager.staging import stage
 
         output, format_ = _output(options["source"], output, format_)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stager.errors import ConfigurationError, TemplateFailed
@@ -79,14 +79,15 @@ class _Tool:
     name: str
     package: str
     variable: str
-    optional: bool
+    need: str
     candidates: Argv
 
     @classmethod
     def of(cls, tool: HostTool) -> _Tool:
         if tool.variable:
             check_names((tool.variable,))
-        return cls(tool.name, tool.package, tool.variable, tool.optional, (*tool.programs, *tool.files))
+        need = "optional" if tool.optional else "needed"
+        return cls(tool.name, tool.package, tool.variable, need, (*tool.programs, *tool.files))
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 #: that is not zero shows that it was set on purpose.
 FIXED_TIME = 315532801
 #: What findings call the needles that are looked for.
-BUILD_PATH, SOURCE_PATH, BUILD_ENV, SERVICES = "build path", "source path", "--build-env", "--services"
-#: A path as short as /app or /srv/www stands in files that know nothing of this build.
-PATH_LENGTH = 10
+BUILD_PATH, BUILD_ENV, SERVICES = "build path", "--build-env", "--services"
 #: A shorter value (true, 1, prod) stands in any file, and is no secret.
 SECRET_LENGTH = 6
 
@@ -183,11 +181,10 @@ def _form(unpublished: Unpublished, mtime: int) -> DropletForm:
 def _needles(assembled: Assembled, request: Request, workspace: Workspace) -> list[Needle]:
     """What must not be found in a droplet: where it was built, and what was given for the build alone."""
     needles = []
-    if workspace.root is not None:
+    # Where no step ran, no program knew the directory: what an untouched file says of it is its author's
+    # text. What is generated is looked at in any case, by verification.
+    if assembled.plan.build.steps and workspace.root is not None:
         needles.append(Needle(BUILD_PATH, os.fsencode(workspace.root)))
-    source = os.path.realpath(request.source)
-    if request.source != "-" and len(source) >= PATH_LENGTH:
-        needles.append(Needle(SOURCE_PATH, os.fsencode(source)))
     secrets = [
         (f"{BUILD_ENV} {name}", value)
         for name, value in assembled.plan.settings.build_environment.items()

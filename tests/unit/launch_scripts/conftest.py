@@ -99,7 +99,9 @@ class Started:
             # What it has left behind may still be about to say something.
             if self.process.poll() is not None and not has_ended:
                 has_ended, end = True, time.monotonic() + 3
-            assert time.monotonic() < end, f"{pattern!r} is not in the log ({self.process.returncode}):\n{self.text}"
+            assert time.monotonic() < end, (
+                f"{pattern!r} is not in the log ({self.process.returncode}):\n{self.text}"
+            )
             time.sleep(0.01)
         return look()
 
@@ -190,7 +192,8 @@ class Droplet:
 
 def encoded(environment):
     return {
-        os.fsencode(name): None if value is None else os.fsencode(value) for name, value in environment.items()
+        os.fsencode(name): None if value is None else os.fsencode(value)
+        for name, value in environment.items()
     }
 
 
@@ -216,7 +219,7 @@ def give_stat_of():
 
 @pytest.fixture
 def make_droplet(tmp_path):
-    """``make_droplet(Process(…), …, account=…, at=…, **manifest)``; whatever it started is ended afterwards."""
+    """``make_droplet(Process(…), …, account=…, at=…, **manifest)``; what it started is ended afterwards."""
     made = []
 
     def make(*processes, account=None, at=None, **fields):

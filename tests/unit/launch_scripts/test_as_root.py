@@ -20,7 +20,12 @@ def needs_root():
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [({}, "www-data www-data"), ({"STAGER_USER": ""}, "www-data www-data"), ({"STAGER_USER": "nobody"}, "nobody nogroup"), ({"STAGER_USER": "65534"}, "nobody nogroup")],
+    [
+        ({}, "www-data www-data"),
+        ({"STAGER_USER": ""}, "www-data www-data"),
+        ({"STAGER_USER": "nobody"}, "nobody nogroup"),
+        ({"STAGER_USER": "65534"}, "nobody nogroup"),
+    ],
 )
 def test_the_servers_user_is_www_data_or_the_one_that_is_named(make_droplet, given, expected):
     ended = make_droplet(Process("web", WHO)).run("-p", "80", environment=given)

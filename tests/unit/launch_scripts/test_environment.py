@@ -25,35 +25,48 @@ HOSTILE = {
 }
 
 
+NAMES = """
+    a i j n p x file files name pid port path line lines type value key host user group log out err
+    code status state signal start stop fd dir root tmp args argv env app droplet sockets memory
+    budget cores workers limit pids process kind word rest number EUID UID GROUPS HOSTNAME FUNCNAME
+    PIPESTATUS REPLY MAPFILE OPTARG COPROC BASH_REMATCH COLUMNS LINES HOSTTYPE MACHTYPE OSTYPE TERM
+    SHELL MAILCHECK SECONDS BASH_ENV CDPATH ENV FCEDIT GLOBIGNORE INPUTRC LANG TIMEFORMAT TMOUT
+    http_proxy LD_X
+"""
+
+
 @pytest.mark.parametrize("posix", [None, "1"])
 def test_every_value_arrives_to_the_byte(dump, posix):
     given = {f"VALUE_{name}": value for name, value in enumerate(HOSTILE.values())}
     for name, value in HOSTILE.items():
         given[f"odd.name-{name}"] = value
-    services = {"VCAP_SERVICES": b"".join(HOSTILE.values()), "VCAP_APPLICATION": HOSTILE["lines"], "POSIXLY_CORRECT": posix}
+    services = {
+        "VCAP_SERVICES": b"".join(HOSTILE.values()),
+        "VCAP_APPLICATION": HOSTILE["lines"],
+        "POSIXLY_CORRECT": posix,
+    }
     got = dump({**given, **services})
     assert {os.fsdecode(name): value for name, value in got.items() if os.fsdecode(name) in given} == given
     assert got[b"VCAP_SERVICES"] == services["VCAP_SERVICES"]
     assert got[b"VCAP_APPLICATION"] == services["VCAP_APPLICATION"]
-    assert not Path("/tmp/never").exists()  # noqa: S108
+    assert not Path("/tmp/never").exists()
     assert dump({"VCAP_SERVICES": ""})[b"VCAP_SERVICES"] == b""
     assert b"VCAP_SERVICES" not in dump()
 
 
 def test_names_that_scripts_like_to_use_arrive_too(dump):
-    names = """a i j n p x file files name pid port path line lines type value key host user group log out err code
-    status state signal start stop fd dir root tmp args argv env app droplet sockets memory budget cores workers
-    limit pids process kind word rest number EUID UID GROUPS HOSTNAME FUNCNAME PIPESTATUS REPLY MAPFILE OPTARG COPROC
-    BASH_REMATCH COLUMNS LINES HOSTTYPE MACHTYPE OSTYPE TERM SHELL MAILCHECK SECONDS BASH_ENV CDPATH ENV FCEDIT
-    GLOBIGNORE INPUTRC LANG TIMEFORMAT TMOUT http_proxy LD_X""".split()
-    given = {name: f"mine: {name}" for name in names}
+    given = {name: f"mine: {name}" for name in NAMES.split()}
     got = dump(given)
-    assert {name: got.get(name.encode(), b"").decode() for name in names} == given
+    assert {name: got.get(name.encode(), b"").decode() for name in given} == given
 
 
 def test_functions_and_options_for_bash_do_nothing_to_us_and_arrive(dump, tmp_path):
     (tmp_path / "evil").write_text("echo SOURCED; exit 9\n")
-    evil = {"BASH_ENV": str(tmp_path / "evil"), "BASH_FUNC_printf%%": "() { echo EVIL; }", "BASH_FUNC_cat%%": "() { :; }"}
+    evil = {
+        "BASH_ENV": str(tmp_path / "evil"),
+        "BASH_FUNC_printf%%": "() { echo EVIL; }",
+        "BASH_FUNC_cat%%": "() { :; }",
+    }
     got = dump({**evil, "SHELLOPTS": "xtrace:noexec", "SECRET": "hidden"})
     assert {name: got[name.encode()].decode() for name in evil} == evil
     assert "EVIL" not in dump.said
@@ -80,7 +93,10 @@ def test_a_given_host_is_kept(dump):
 
 
 def test_the_names_for_configuration_files_are_safe_and_short(make_droplet):
-    droplet = make_droplet(Process("web", Shell('echo "$STAGER_ROOT|$STAGER_STATE|$TMPDIR"; ls "$STAGER_ROOT/startup"')), at='it\'s: "$HOME"\n')
+    droplet = make_droplet(
+        Process("web", Shell('echo "$STAGER_ROOT|$STAGER_STATE|$TMPDIR"; ls "$STAGER_ROOT/startup"')),
+        at='it\'s: "$HOME"\n',
+    )
     ended = droplet.run("-p", "80")
     root, state, temporary = ended.stdout.decode().splitlines()[0].split("|")
     assert root == state
@@ -91,6 +107,7 @@ def test_the_names_for_configuration_files_are_safe_and_short(make_droplet):
 
 # ---- what the manifest gives
 
+
 def test_the_users_environment_wins_over_the_manifests_also_when_it_is_empty(dump):
     manifest = {"A": "it's ${HOME} $$ `id`\n", "B": "b", "C": "c", "TERM": "vt100", "HOSTNAME": "h"}
     got = dump({"B": "mine", "C": "", "TERM": None, "HOSTNAME": None}, environment=manifest)
@@ -100,7 +117,11 @@ def test_the_users_environment_wins_over_the_manifests_also_when_it_is_empty(dum
 
 
 def test_a_process_has_an_environment_of_its_own_with_references(dump):
-    process = Process("web", (), environment={"A": "${STAGER_ROOT}/x $$1", "B": "${PORT}", "PATH": "${STAGER_DROPLET}/bin:${PATH}"})
+    process = Process(
+        "web",
+        (),
+        environment={"A": "${STAGER_ROOT}/x $$1", "B": "${PORT}", "PATH": "${STAGER_DROPLET}/bin:${PATH}"},
+    )
     got = dump({"B": "mine", "PATH": "/usr/bin:/bin"}, process=process, environment={"A": "for all"})
     assert got[b"A"] == f"{dump.droplet.path}/x $1".encode()
     assert got[b"B"] == b"mine"
@@ -108,12 +129,16 @@ def test_a_process_has_an_environment_of_its_own_with_references(dump):
 
 
 def test_the_port_and_the_memory_can_come_from_the_manifest(make_droplet):
-    droplet = make_droplet(Process("web", ("/bin/echo", "${PORT} ${MEMORY_LIMIT}")), environment={"PORT": "5000", "MEMORY_LIMIT": "64m"})
+    droplet = make_droplet(
+        Process("web", ("/bin/echo", "${PORT} ${MEMORY_LIMIT}")),
+        environment={"PORT": "5000", "MEMORY_LIMIT": "64m"},
+    )
     assert droplet.run().stdout == b"5000 64m\n"
     assert droplet.run(environment={"PORT": "6000"}).stdout == b"6000 64m\n"
 
 
 # ---- profiles
+
 
 def test_profiles_are_sourced_in_order_in_app_with_everything_set(dump):
     files = {
@@ -135,7 +160,14 @@ def test_profiles_are_sourced_in_order_in_app_with_everything_set(dump):
 
 @pytest.mark.parametrize(
     "profile",
-    ["false", "return 3", "if then fi", "nonexistent-command", "set -u; set -e; set -f; true; set -x; false || false; return 1", "IFS=x; set -- a b; false"],
+    [
+        "false",
+        "return 3",
+        "if then fi",
+        "nonexistent-command",
+        "set -u; set -e; set -f; true; set -x; false || false; return 1",
+        "IFS=x; set -- a b; false",
+    ],
 )
 def test_a_profile_that_fails_is_reported_and_the_start_goes_on(dump, profile):
     if "set -e" in profile:
@@ -158,7 +190,10 @@ def test_a_profile_that_ends_the_start_is_named(make_droplet, profile, status):
 
 def test_options_and_traps_of_a_profile_do_not_reach_the_server(make_droplet):
     droplet = make_droplet(Process("web", ("/bin/grep", "SigIgn", "/proc/self/status")))
-    droplet.write(".profile", "set -aefux; shopt -s nullglob failglob; trap '' TERM INT; trap 'echo debug' DEBUG; exec 9< /dev/null\n")
+    droplet.write(
+        ".profile",
+        "set -aefux; shopt -s nullglob failglob; trap '' TERM INT; trap 'echo debug' DEBUG\n",
+    )
     ended = droplet.run("-p", "80")
     assert ended.returncode == 0
     assert int(ended.stdout.split()[-1], 16) & 0b100000000000110 == 0
@@ -166,8 +201,15 @@ def test_options_and_traps_of_a_profile_do_not_reach_the_server(make_droplet):
 
 def test_a_profile_may_change_what_the_workers_are_computed_from(dump):
     model = WorkerModel(32, 128, 0, limit_variable="EACH", shares=(Share("SHARE", 8, 1, 999),))
-    process = Process("web", (), workers=model, environment={"COPY": "${WEB_CONCURRENCY}", "KEPT": "${WEB_CONCURRENCY}", "PATH": "/x:${PATH}"})
-    got = dump(files={".profile": "export MEMORY_LIMIT=1G KEPT=mine"}, process=process, environment={"PATH": "/bin"})
+    process = Process(
+        "web",
+        (),
+        workers=model,
+        environment={"COPY": "${WEB_CONCURRENCY}", "KEPT": "${WEB_CONCURRENCY}", "PATH": "/x:${PATH}"},
+    )
+    got = dump(
+        files={".profile": "export MEMORY_LIMIT=1G KEPT=mine"}, process=process, environment={"PATH": "/bin"}
+    )
     assert (got[b"MEMORY_LIMIT"], got[b"WEB_CONCURRENCY"], got[b"SHARE"]) == (b"1024m", b"6", b"128")
     assert (got[b"COPY"], got[b"KEPT"]) == (b"6", b"mine")
     assert got[b"PATH"].count(b"/x:") == 1
@@ -177,12 +219,17 @@ def test_a_profile_may_change_what_the_workers_are_computed_from(dump):
 
 # ---- what is written down
 
+
 def test_env_log_lists_names_and_only_harmless_values(dump):
-    got = dump({"SECRET_KEY": "s3cr3t\nline", "VCAP_SERVICES": "s3cr3t", "STAGER_TOKEN": "s3cr3t", "EMPTY": ""})
+    got = dump(
+        {"SECRET_KEY": "s3cr3t\nline", "VCAP_SERVICES": "s3cr3t", "STAGER_TOKEN": "s3cr3t", "EMPTY": ""}
+    )
     log = (dump.droplet.path / "logs/env.log").read_text()
     lines = log.splitlines()
     assert {"SECRET_KEY", "VCAP_SERVICES", "STAGER_TOKEN", "EMPTY"} <= set(lines)
-    assert {"PORT=8080", "MEMORY_LIMIT=512m", f"HOME={dump.droplet.path}/app", "STAGER_TYPE=web"} <= set(lines)
+    assert {"PORT=8080", "MEMORY_LIMIT=512m", f"HOME={dump.droplet.path}/app", "STAGER_TYPE=web"} <= set(
+        lines
+    )
     assert "s3cr3t" not in log
     listed = {line.partition("=")[0] for line in lines}
     assert {name.decode() for name in got} - {"_"} == listed - {"_"}
@@ -204,7 +251,9 @@ def test_secrets_are_in_no_argv_no_file_and_no_output(make_droplet):
     secret = str(uuid.uuid4())
     droplet = make_droplet(Process("web", (sys.executable, "-I", "-c", LOOK)))
     droplet.write(".profile", "export MORE=$SECRET")
-    ended = droplet.run("-p", "80", environment={"VCAP_SERVICES": secret, "STAGER_LOGS": "files", "SECRET": secret})
+    ended = droplet.run(
+        "-p", "80", environment={"VCAP_SERVICES": secret, "STAGER_LOGS": "files", "SECRET": secret}
+    )
     assert ended.returncode == 0
     assert secret.encode() not in ended.stdout + ended.stderr
     for path in droplet.path.rglob("*"):

@@ -11,7 +11,9 @@ import pytest
 from stager.model.plan import Process, Shell
 
 #: What Apache and php-fpm do with their logs, and what everybody else does.
-WRITES = "echo by name >> /dev/stdout; echo error by name >> /dev/stderr; echo inherited; echo error inherited >&2"
+WRITES = (
+    "echo by name >> /dev/stdout; echo error by name >> /dev/stderr; echo inherited; echo error inherited >&2"
+)
 OUT = {b"by name", b"inherited"}
 ERR = {b"error by name", b"error inherited"}
 
@@ -112,7 +114,8 @@ def test_logs_in_files_are_appended_to(writer):
 
 
 def test_the_last_lines_are_not_lost_when_it_is_stopped(make_droplet, unprivileged_user, tmp_path):
-    text = "trap 'for i in {1..20000}; do echo line $i; done; echo last; exit' TERM; echo up; while :; do sleep 0.05; done"
+    text = "trap 'for i in {1..20000}; do echo line $i; done; echo last; exit' TERM; echo up;"
+    text += " while :; do sleep 0.05; done"
     droplet = make_droplet(Process("web", Shell(text), grace=10.0), account=unprivileged_user)
     with own_file(tmp_path / "log") as output:
         started = droplet.start("-p", "80", stdout=output, stderr=output)

@@ -22,7 +22,17 @@ MODELS = [
     WorkerModel(64, 128, 8, least_mib=32, limit_variable="L"),
     WorkerModel(20, 100, 10, per_core_hundredths=250),
     WorkerModel(30, 128, 14, per_core_hundredths=400, doublings=True, most=40),
-    WorkerModel(40, 64, 8, 24, "L", 100, True, 12, (Share("A", 8, 16, 128), Share("B", 3, 1, 50), Share("C", 10_000, 0, 9))),
+    WorkerModel(
+        40,
+        64,
+        8,
+        24,
+        "L",
+        100,
+        True,
+        12,
+        (Share("A", 8, 16, 128), Share("B", 3, 1, 50), Share("C", 10_000, 0, 9)),
+    ),
 ]
 
 
@@ -31,16 +41,32 @@ def test_bash_counts_as_python_does():
     cases = [
         (model, budget, cores)
         for model in MODELS
-        for budget in [*range(1, 700, 23), 127, 128, 129, 256, 257, 512, 1024, 1025, 4096, 100_000, 8 << 20, *(rng.randint(1, 20_000) for _ in range(10))]
+        for budget in [
+            *range(1, 700, 23),
+            127,
+            128,
+            129,
+            256,
+            257,
+            512,
+            1024,
+            1025,
+            4096,
+            100_000,
+            8 << 20,
+            *(rng.randint(1, 20_000) for _ in range(10)),
+        ]
         for cores in (1, 25, 49, 50, 100, 150, 200, 333, 6400)
     ]
     script = ["declare -a stager_notes; stager_given_workers="]
-    for part in ("process", "memory"):
-        script.append(Renderer().render(f"launch/{part}.bash.j2", {"memory_mib": 512}))
+    script += [
+        Renderer().render(f"launch/{part}.bash.j2", {"memory_mib": 512}) for part in ("process", "memory")
+    ]
     for model, budget, cores in cases:
         shares = "".join(f" ${share.variable}" for share in model.shares)
         script.append(
-            f"stager_budget={budget} stager_centicores={cores}; stager_size {quote_all(_size_arguments(model))};"
+            f"stager_budget={budget} stager_centicores={cores};"
+            f" stager_size {quote_all(_size_arguments(model))};"
             f' echo "$stager_workers $stager_worker $stager_is_lowered $stager_promised{shares}"'
         )
         if model.limit_variable:
@@ -51,7 +77,9 @@ def test_bash_counts_as_python_does():
     for model, budget, cores in cases:
         sizing = size_workers(model, budget, cores)
         shares = [mib for _, mib in sizing.shares]
-        expected.append([sizing.workers, sizing.worker_mib, int(sizing.is_lowered), sizing.promised_mib, *shares])
+        expected.append(
+            [sizing.workers, sizing.worker_mib, int(sizing.is_lowered), sizing.promised_mib, *shares]
+        )
     assert len(cases) > 2000
     assert got == expected
     assert ended.stderr == ""
@@ -60,8 +88,9 @@ def test_bash_counts_as_python_does():
 @pytest.mark.parametrize(
     ("text", "mib"),
     [
-        ("512m", 512), ("512M", 512), ("1G", 1024), ("1g", 1024), ("536870912", 512), ("512MB", 512), ("512Mi", 512),
-        ("64MiB", 64), ("131072k", 128), ("2T", 2 << 20), ("8796093022208", 8 << 20), ("1048576", 1),
+        ("512m", 512), ("512M", 512), ("1G", 1024), ("1g", 1024), ("536870912", 512), ("512MB", 512),
+        ("512Mi", 512), ("64MiB", 64), ("131072k", 128), ("2T", 2 << 20), ("8796093022208", 8 << 20),
+        ("1048576", 1),
     ],
 )  # fmt: skip
 def test_a_memory_limit_is_understood(dump, no_groups, text, mib):
@@ -72,7 +101,22 @@ def test_a_memory_limit_is_understood(dump, no_groups, text, mib):
 
 @pytest.mark.parametrize(
     "text",
-    ["0", "-1", "-512m", "9T", "8796093022209", "99999999999999999999999", "lots", "12x", "512", "m", "a[$(id)]", "0512m", "1 G", "0x20"],
+    [
+        "0",
+        "-1",
+        "-512m",
+        "9T",
+        "8796093022209",
+        "99999999999999999999999",
+        "lots",
+        "12x",
+        "512",
+        "m",
+        "a[$(id)]",
+        "0512m",
+        "1 G",
+        "0x20",
+    ],
 )
 def test_an_absurd_memory_limit_is_ignored_and_said_so(dump, no_groups, text):
     got = dump({**no_groups, "MEMORY_LIMIT": text}, limits=Limits(memory=300 * MIB))
@@ -120,8 +164,20 @@ NO_LIMIT = "9223372036854771712"
         (V1, {"memory/docker/1/memory.limit_in_bytes": 300 * MIB}, "", "300m", "memory.limit_in_bytes"),
         (V1, {"memory/memory.limit_in_bytes": 310 * MIB}, "", "310m", "memory.limit_in_bytes"),
         (V1, {"memory/docker/1/memory.limit_in_bytes": NO_LIMIT}, "", "512m", "the manifest"),
-        (V1, {"cpu/docker/1/memory.limit_in_bytes": 300 * MIB, "memory/x/memory.limit_in_bytes": MIB}, "2G", "300m", "memory.limit_in_bytes"),
-        ([*V1, *V2], {"memory/docker/1/memory.limit_in_bytes": 300 * MIB, "unified/a b/memory.max": 280 * MIB}, "", "280m", "memory.max"),
+        (
+            V1,
+            {"cpu/docker/1/memory.limit_in_bytes": 300 * MIB, "memory/x/memory.limit_in_bytes": MIB},
+            "2G",
+            "300m",
+            "memory.limit_in_bytes",
+        ),
+        (
+            [*V1, *V2],
+            {"memory/docker/1/memory.limit_in_bytes": 300 * MIB, "unified/a b/memory.max": 280 * MIB},
+            "",
+            "280m",
+            "memory.max",
+        ),
         (["0::/../../up"], {"memory.max": 64 * MIB}, "", "64m", "memory.max"),
         (["0::/"], {"memory.max": 70 * MIB}, "", "70m", "memory.max"),
     ],
@@ -175,7 +231,9 @@ def test_affinity_counts(make_droplet, no_groups):
 
 def test_a_list_of_cpus_is_counted():
     script = ["stager_groups=()"]
-    script += [Renderer().render(f"launch/{part}.bash.j2", {"memory_mib": 512}) for part in ("process", "memory")]
+    script += [
+        Renderer().render(f"launch/{part}.bash.j2", {"memory_mib": 512}) for part in ("process", "memory")
+    ]
     lists = {"0": 100, "0-3": 400, "0,2": 200, "0-1,4,8-11": 700, "": 100, "x": 100}
     script += [f'stager_find_cores "{cpus}"; echo $stager_centicores' for cpus in lists]
     ended = subprocess.run(["bash"], input="\n".join(script), capture_output=True, text=True, check=True)
@@ -183,6 +241,7 @@ def test_a_list_of_cpus_is_counted():
 
 
 # ---- workers
+
 
 def test_workers_are_computed_and_handed_over(dump, no_groups):
     got = dump({**no_groups, "MEMORY_LIMIT": "1G"}, process=WEB)

@@ -20,7 +20,9 @@ CAT = ("/bin/cat", "/proc/self/environ")
 SAY_PORT = Process("web", ("/bin/echo", "port ${PORT}"))
 
 
-@pytest.mark.parametrize("port", ["0", "65536", "99999999999999999999", "abc", "-1", "80 ", "", "0x50", "080", "8080; id"])
+@pytest.mark.parametrize(
+    "port", ["0", "65536", "99999999999999999999", "abc", "-1", "80 ", "", "0x50", "080", "8080; id"]
+)
 def test_a_port_that_is_none_is_a_usage_error(make_droplet, port):
     ended = make_droplet(SAY_PORT).run("-p", port)
     assert ended.returncode == 2
@@ -52,7 +54,9 @@ def test_web_needs_a_port_and_a_worker_does_not(make_droplet):
     assert droplet.run("-t", "worker").stdout == b"working\n"
 
 
-@pytest.mark.parametrize("arguments", [["-p"], ["-t"], ["-t", ""], ["-t", "nothing"], ["--port", "80"], ["80"], ["-p80"], [""]])
+@pytest.mark.parametrize(
+    "arguments", [["-p"], ["-t"], ["-t", ""], ["-t", "nothing"], ["--port", "80"], ["80"], ["-p80"], [""]]
+)
 def test_other_arguments_are_usage_errors(make_droplet, arguments):
     ended = make_droplet(SAY_PORT).run(*arguments)
     assert ended.returncode == 2
@@ -78,12 +82,25 @@ def test_without_web_one_of_several_types_has_to_be_named(make_droplet):
     assert droplet.run("-t", "b").stdout == b"two\n"
 
 
-STRANGE = ["with space", "it's", 'a"quote', "new\nline", "colon:$HOME", "star*[x]?", "-p", "\udcff\udc80bytes", "ends\n", "a&b;c", "ünï"]
+STRANGE = [
+    "with space",
+    "it's",
+    'a"quote',
+    "new\nline",
+    "colon:$HOME",
+    "star*[x]?",
+    "-p",
+    "\udcff\udc80bytes",
+    "ends\n",
+    "a&b;c",
+    "ünï",
+]
 
 
 @pytest.mark.parametrize("name", STRANGE)
 def test_it_starts_and_stops_in_a_directory_of_any_name(make_droplet, name, wait_until):
-    text = 'echo x > "$TMPDIR/t"; printf "%s\\0" "$PWD" "$HOME" "$STAGER_DROPLET" > "$STAGER_ROOT/app/new"; mv new made; sleep 1000'
+    text = 'echo x > "$TMPDIR/t"; printf "%s\\0" "$PWD" "$HOME" "$STAGER_DROPLET" > "$STAGER_ROOT/app/new"'
+    text += "; mv new made; sleep 1000"
     droplet = make_droplet(Process("web", Shell(text)), at=f"{name}/droplet")
     started = droplet.start()
     made = droplet.path / "app/made"
@@ -110,7 +127,9 @@ def test_it_starts_through_links_relatively_and_with_a_relative_run_directory(ma
     for program, cwd in ways:
         ended = droplet.run("-p", "80", program=program, cwd=cwd)
         assert ended.stdout == b"in %s/app with %s\n" % (here, here), program
-    ended = droplet.run("-p", "80", program="./droplet0/startup", cwd=tmp_path, environment={"STAGER_RUN_DIR": "else where"})
+    ended = droplet.run(
+        "-p", "80", program="./droplet0/startup", cwd=tmp_path, environment={"STAGER_RUN_DIR": "else where"}
+    )
     assert ended.stdout.endswith(b"/else where\n")
     assert sorted(os.listdir(tmp_path / "else where")) == ["logs", "run", "run.pid", "tmp"]
     ended = droplet.run(program="./droplet0/stop", cwd=tmp_path, environment={"STAGER_RUN_DIR": "else where"})
@@ -122,7 +141,11 @@ def test_it_starts_through_links_relatively_and_with_a_relative_run_directory(ma
 def test_it_may_be_given_to_a_shell(make_droplet, shell):
     droplet = make_droplet(SAY_PORT)
     ended = subprocess.run(
-        [*shell, "startup", "-p", "81"], cwd=droplet.path, capture_output=True, check=False, env=droplet.environ({})
+        [*shell, "startup", "-p", "81"],
+        cwd=droplet.path,
+        capture_output=True,
+        check=False,
+        env=droplet.environ({}),
     )
     assert (ended.returncode, ended.stdout) == (0, b"port 81\n")
 
@@ -145,7 +168,9 @@ def test_a_group_leader_stays_where_it_is(server, stat_of):
 def test_int_and_quit_are_not_ignored_when_a_shell_starts_it_with_an_ampersand(make_droplet, tmp_path):
     droplet = make_droplet(Process("web", ("/bin/grep", "SigIgn", "/proc/self/status")))
     script = f"{droplet.path}/startup -p 80 & wait"
-    ended = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True, env=droplet.environ({}))
+    ended = subprocess.run(
+        ["/bin/sh", "-c", script], capture_output=True, check=True, env=droplet.environ({})
+    )
     assert int(ended.stdout.split()[1], 16) & 0b110 == 0
 
 
@@ -170,14 +195,26 @@ def test_a_second_start_is_refused_while_the_first_lives(server):
 
 @pytest.mark.parametrize(
     "content",
-    ["", "\n", "garbage", "\0\1\2", "1 1 web\n", "{pid} 1 web\n", "-1 5\n", "99999999 5 web\n", "a[$(touch /tmp/never)] 1\n", "0 0\n", "{pid}"],
+    [
+        "",
+        "\n",
+        "garbage",
+        "\0\1\2",
+        "1 1 web\n",
+        "{pid} 1 web\n",
+        "-1 5\n",
+        "99999999 5 web\n",
+        "a[$(touch /tmp/never)] 1\n",
+        "0 0\n",
+        "{pid}",
+    ],
 )
 def test_a_stale_or_recycled_or_broken_run_pid_does_not_stop_it(server, content):
     server.run_pid.write_text(content.format(pid=os.getpid()))
     started = server.start()
     started.wait_for("serving")
     assert server.run_pid.read_text().startswith(f"{started.pid} ")
-    assert not Path("/tmp/never").exists()  # noqa: S108
+    assert not Path("/tmp/never").exists()
 
 
 def test_of_many_simultaneous_starts_exactly_one_wins(server):
@@ -223,7 +260,21 @@ def test_a_command_that_cannot_be_executed_leaves_nothing(make_droplet, command,
 
 
 def test_the_words_of_a_command_arrive_as_they_are(make_droplet):
-    words = ["it's", '"', "$HOME $(id) `id` ${nope", "", "*", "new\nline", "a\\b", "ünï", "\udcff", "-n", "tab\t", "$$x", "${STAGER_TYPE}/$${PORT}"]
+    words = [
+        "it's",
+        '"',
+        "$HOME $(id) `id` ${nope",
+        "",
+        "*",
+        "new\nline",
+        "a\\b",
+        "ünï",
+        "\udcff",
+        "-n",
+        "tab\t",
+        "$$x",
+        "${STAGER_TYPE}/$${PORT}",
+    ]
     code = "import os, sys; sys.stdout.buffer.write(b'\\0'.join(map(os.fsencode, sys.argv[1:])))"
     droplet = make_droplet(Process("web", (sys.executable, "-I", "-c", code, *words)))
     got = droplet.run("-p", "80").stdout.split(b"\0")
@@ -243,8 +294,17 @@ def test_the_exit_status_is_the_servers(make_droplet):
 # ---- host tools
 
 SH = HostTool("a shell", "runs", "dash", programs=("nonexistent-sh", "dash", "sh"), variable="STAGER_A_SHELL")
-PROC = HostTool("the kernel", "is there", "linux", files=("/nonexistent/*", "/pro*/sel[f]/stat"), variable="STAGER_STAT")
-GONE = HostTool("a thing's", "is missing", "thing-package", programs=("no-such-*",), files=("/no/such",), variable="STAGER_GONE")
+PROC = HostTool(
+    "the kernel", "is there", "linux", files=("/nonexistent/*", "/pro*/sel[f]/stat"), variable="STAGER_STAT"
+)
+GONE = HostTool(
+    "a thing's",
+    "is missing",
+    "thing-package",
+    programs=("no-such-*",),
+    files=("/no/such",),
+    variable="STAGER_GONE",
+)
 
 
 def test_tools_are_found_and_handed_over(make_droplet):
@@ -265,9 +325,13 @@ def test_a_missing_tool_is_named_with_its_package_before_anything_runs(make_drop
 
 
 def test_an_optional_tool_may_be_missing_unless_the_process_refers_to_it(make_droplet):
-    gone = HostTool("opt", "is missing", "opt-package", programs=("no-such",), variable="STAGER_OPT", optional=True)
+    gone = HostTool(
+        "opt", "is missing", "opt-package", programs=("no-such",), variable="STAGER_OPT", optional=True
+    )
     uses = Process("worker", ("${STAGER_OPT}", "x"))
-    droplet = make_droplet(SAY_PORT, uses, tools=(gone, HostTool("b", "", "b", programs=("nope",), when="build")))
+    droplet = make_droplet(
+        SAY_PORT, uses, tools=(gone, HostTool("b", "", "b", programs=("nope",), when="build"))
+    )
     assert droplet.run("-p", "80").stdout == b"port 80\n"
     ended = droplet.run("-t", "worker")
     assert ended.returncode == 4
@@ -291,8 +355,11 @@ def test_programs_are_found_with_globs_in_odd_directories_and_in_sbin(make_dropl
 
 # ---- --check
 
+
 def test_check_asks_the_servers_own_checks_and_leaves_nothing(make_droplet, tmp_path):
-    fine = Process("web", ("false",), checks=(("/bin/sh", "-c", "echo checked $PORT in $PWD"), ("/bin/true",)))
+    fine = Process(
+        "web", ("false",), checks=(("/bin/sh", "-c", "echo checked $PORT in $PWD"), ("/bin/true",))
+    )
     droplet = make_droplet(fine)
     ended = droplet.run("--check")
     assert ended.returncode == 0
@@ -304,7 +371,9 @@ def test_check_asks_the_servers_own_checks_and_leaves_nothing(make_droplet, tmp_
 
 
 def test_check_fails_when_one_check_does_and_runs_the_others(make_droplet):
-    broken = Process("web", ("false",), checks=(("/bin/false",), ("/bin/sh", "-c", "echo also >&2; ls -d $STAGER_SOCKETS")))
+    broken = Process(
+        "web", ("false",), checks=(("/bin/false",), ("/bin/sh", "-c", "echo also >&2; ls -d $STAGER_SOCKETS"))
+    )
     ended = make_droplet(broken).run("--check")
     assert ended.returncode == 1
     assert b"also" in ended.stderr
@@ -325,6 +394,7 @@ def test_check_finds_missing_tools(make_droplet):
 
 
 # ---- where it may write
+
 
 def test_a_read_only_droplet_runs_with_a_run_directory(make_droplet, unprivileged_user, tmp_path):
     droplet = make_droplet(Process("web", Shell('echo "$STAGER_STATE"; echo x > $TMPDIR/x; sleep 1000')))

@@ -84,7 +84,9 @@ def test_nothing_runs_is_fine_again_and_again(server, make_droplet):
     assert started.end() == 0
 
 
-@pytest.mark.parametrize("content", ["", "garbage\n", "1 1 web\n", "99999999 7 web\n", "x[$(id)] 2\n", "-1 -1\n", "\0"])
+@pytest.mark.parametrize(
+    "content", ["", "garbage\n", "1 1 web\n", "99999999 7 web\n", "x[$(id)] 2\n", "-1 -1\n", "\0"]
+)
 def test_a_run_pid_that_says_nothing_is_removed(server, content):
     server.run_pid.write_text(content)
     server.stops()
@@ -93,7 +95,10 @@ def test_a_run_pid_that_says_nothing_is_removed(server, content):
 
 def test_a_recycled_pid_is_never_signalled(server, stat_of):
     with subprocess.Popen(["sleep", "1000"], start_new_session=True) as stranger:
-        server.run_pid.write_text(f"{stranger.pid} {stat_of(stranger.pid)[4] - 1} web\nprocess {stranger.pid} 5\ndrain {stranger.pid} 6\n")
+        server.run_pid.write_text(
+            f"{stranger.pid} {stat_of(stranger.pid)[4] - 1} web\n"
+            f"process {stranger.pid} 5\ndrain {stranger.pid} 6\n"
+        )
         server.stops()
         server.stops(str(stranger.pid))
         server.run_pid.write_text(f"{stranger.pid} {stat_of(stranger.pid)[4] - 1} web\n")
@@ -144,7 +149,9 @@ def test_an_instance_whose_run_pid_is_gone_is_found_by_a_pid_of_it(server, make_
 
 
 def test_what_ignores_the_signals_is_killed_after_two_periods_of_grace(make_droplet):
-    droplet = make_droplet(Process("web", Shell("trap '' TERM HUP INT QUIT; echo up; while :; do sleep 0.1; done"), grace=0.5))
+    droplet = make_droplet(
+        Process("web", Shell("trap '' TERM HUP INT QUIT; echo up; while :; do sleep 0.1; done"), grace=0.5)
+    )
     started = droplet.start()
     started.wait_for("up")
     began = time.monotonic()
@@ -264,7 +271,10 @@ def test_a_term_while_a_profile_runs_leaves_nothing(make_droplet):
 def test_two_stops_at_once_both_end_well(server):
     started = server.start()
     started.wait_for("serving")
-    stops = [subprocess.Popen([server.path / "stop"], env=server.environ({}), stderr=subprocess.PIPE) for _ in range(2)]
+    stops = [
+        subprocess.Popen([server.path / "stop"], env=server.environ({}), stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
     said = [stop.communicate(timeout=20)[1] for stop in stops]
     assert [stop.returncode for stop in stops] == [0, 0], said
     assert started.end() == 0
@@ -305,10 +315,18 @@ def test_a_stopped_process_is_ended(server):
 def test_only_what_startup_made_is_removed(server, tmp_path):
     precious = tmp_path / "precious"
     precious.mkdir()
-    link = Path("/tmp") / f"stager.{os.getpid() % 1_000_000:06d}"  # noqa: S108
+    link = Path("/tmp") / f"stager.{os.getpid() % 1_000_000:06d}"
     link.symlink_to(precious)
     try:
-        for path in (precious, "/tmp", "/tmp/stager.", "/tmp/stager.a/../", f"{link}/", link, "/tmp/stager.abcde/"):  # noqa: S108
+        for path in (
+            precious,
+            "/tmp",
+            "/tmp/stager.",
+            "/tmp/stager.a/../",
+            f"{link}/",
+            link,
+            "/tmp/stager.abcde/",
+        ):
             server.run_pid.write_text(f"99999999 1 web\nsockets {path}\n")
             server.stops()
             assert precious.is_dir()

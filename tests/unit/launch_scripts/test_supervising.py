@@ -65,9 +65,15 @@ def actor(name, *options, graceful="TERM", at=""):
 def pair(make_droplet):
     def make(main=(), side=(), signals=("WINCH", "QUIT"), grace=5.0, ready=True, **fields):
         at = "${STAGER_SOCKETS}/side.sock"
-        companion = Companion("side", actor("side", *side, graceful=signals[1], at=at if ready else ""), signals[1], at)
+        companion = Companion(
+            "side", actor("side", *side, graceful=signals[1], at=at if ready else ""), signals[1], at
+        )
         web = Process(
-            "web", actor("main", *main, graceful=signals[0]), stop_signal=signals[0], grace=grace, companions=(companion,)
+            "web",
+            actor("main", *main, graceful=signals[0]),
+            stop_signal=signals[0],
+            grace=grace,
+            companions=(companion,),
         )
         droplet = make_droplet(web, **fields)
         droplet.write("actor.py", ACTOR)
@@ -147,7 +153,10 @@ def test_when_one_ends_the_other_is_stopped_and_that_is_a_failure(pair, lives, v
     sockets = droplet.sockets
     os.kill(pids[victim][0], number)
     assert started.end() == (status if victim == "main" else 70)
-    assert f"process {pids[victim][0]} ended with status {128 + number if number == signal.SIGKILL else 0}" in started.text
+    assert (
+        f"process {pids[victim][0]} ended with status {128 + number if number == signal.SIGKILL else 0}"
+        in started.text
+    )
     other = "side got SIGQUIT" if victim == "main" else "main got SIGWINCH"
     assert other in started.text
     assert [pid for both in pids.values() for pid in both if lives(pid)] == []
@@ -162,7 +171,10 @@ def test_what_does_not_listen_is_killed_after_two_periods_of_grace(pair, lives):
     os.kill(started.pid, signal.SIGTERM)
     assert started.end() == 0
     assert [pid for pid in pids if lives(pid)] == []
-    assert [line.split()[2] for line in started.text.splitlines() if line.startswith("main got")] == ["SIGWINCH", "SIGTERM"]
+    assert [line.split()[2] for line in started.text.splitlines() if line.startswith("main got")] == [
+        "SIGWINCH",
+        "SIGTERM",
+    ]
 
 
 def test_other_signals_are_relayed_to_the_main_process(pair):
@@ -217,8 +229,11 @@ def test_a_command_that_is_missing_ends_both(make_droplet):
 
 
 def test_shell_text_beside_a_companion_gets_the_signal_in_all_its_processes(make_droplet):
-    text = "trap 'echo shell ended' EXIT; /bin/sh -c 'trap \"echo inner; exit 0\" TERM; echo up; while :; do sleep 0.02; done'; echo after"
-    droplet = make_droplet(Process("web", Shell(text), grace=5.0, companions=(Companion("side", ("sleep", "1000")),)))
+    text = "/bin/sh ./inner; echo after"
+    droplet = make_droplet(
+        Process("web", Shell(text), grace=5.0, companions=(Companion("side", ("sleep", "1000")),))
+    )
+    droplet.write("inner", "trap 'echo inner; exit 0' TERM; echo up; while :; do sleep 0.02; done")
     started = droplet.start()
     started.wait_for("^up")
     droplet.stops()
@@ -248,14 +263,23 @@ ctypes.memset(begin, 0, end - begin)
 """
 
 
+#: What a terminal emulator does for the shell in it.
+IN_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 def test_a_terminal_that_changes_its_size_does_not_stop_it(make_droplet):
     web = Process("web", actor("main", graceful="WINCH"), stop_signal="WINCH", grace=3.0)
     droplet = make_droplet(web)
     droplet.write("actor.py", ACTOR)
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [droplet.path / "startup", "-p", "80"], stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-        env=droplet.environ({}), preexec_fn=lambda: ioctl(0, termios.TIOCSCTTY, 0),
+        [*PYTHON, "-c", IN_TERMINAL,
+         droplet.path / "startup", "-p", "80"],
+        stdin=slave, stdout=slave, stderr=slave, start_new_session=True, env=droplet.environ({}),
     )  # fmt: skip
     os.close(slave)
     text = read_until(master, b"main up")

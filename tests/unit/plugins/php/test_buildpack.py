@@ -181,14 +181,18 @@ def test_names_with_spaces_and_letters_of_the_world_are_served(tmp_path):
         (
             {"composer.json": '{"require": {"a/b": "*", "php": "*"}}', "index.php": ""},
             PhpOptions(),
-            "composer.json requires a/b, but there is no composer.lock: nothing is installed. Run `composer "
-            "update` and add composer.lock to the application.",
+            (
+                "composer.json requires a/b, but there is no composer.lock: nothing is installed. Run "
+                "`composer update` and add composer.lock to the application."
+            ),
         ),
         (
             {"composer.json": '{"require": {"a/b": "*"}}', "vendor/autoload.php": ""},
             PhpOptions(),
-            "There is no composer.lock: vendor/ is used as it came, and nothing tells whether it is complete. "
-            "Run `composer update` and add composer.lock.",
+            (
+                "There is no composer.lock: vendor/ is used as it came, and nothing tells whether "
+                "it is complete. Run `composer update` and add composer.lock."
+            ),
         ),
         (
             {"composer.lock": "{}", "index.php": ""},
@@ -198,8 +202,10 @@ def test_names_with_spaces_and_letters_of_the_world_are_served(tmp_path):
         (
             {"index.php": "", ".htaccess": "php_value upload_max_filesize 9M\n"},
             PhpOptions(server="fpm"),
-            ".htaccess has php_value or php_flag, which only mod_php knows: with php-fpm every request would "
-            "be answered 500. Move them into .user.ini, or set php.server to mod_php.",
+            (
+                ".htaccess has php_value or php_flag, which only mod_php knows: with php-fpm every request "
+                "would be answered 500. Move them into .user.ini, or set php.server to mod_php."
+            ),
         ),
         (
             {"index.php": ""},
@@ -234,13 +240,17 @@ def test_guarded_directives_of_mod_php_are_fine_with_fpm(tmp_path, text):
         ),
         (
             "heroku-php-apache2 -C a.conf",
-            "Options of the Procfile's web line mean nothing here: -C a.conf. Put directives into "
-            ".stager/apache/*.conf, .stager/php/*.ini or .stager/php-fpm/*.conf.",
+            (
+                "Options of the Procfile's web line mean nothing here: -C a.conf. Put directives into "
+                ".stager/apache/*.conf, .stager/php/*.ini or .stager/php-fpm/*.conf."
+            ),
         ),
         (
             "x && heroku-php-apache2",
-            "The Procfile's web line runs as written, and heroku-php-apache2 is not part of a droplet. "
-            "Write the line with that command alone, and the rest as a hook.",
+            (
+                "The Procfile's web line runs as written, and heroku-php-apache2 is not part of a droplet. "
+                "Write the line with that command alone, and the rest as a hook."
+            ),
         ),
     ],
 )

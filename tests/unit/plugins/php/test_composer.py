@@ -106,7 +106,8 @@ def test_the_hash_is_composers_own(tmp_path):
     script = tmp_path / "hash.php"
     script.write_text(
         "<?php spl_autoload_register(function ($class) {"
-        "  $file = '/usr/share/php/' . strtr($class, '\\\\', '/') . '.php'; if (is_file($file)) require $file; });"
+        "  $file = '/usr/share/php/' . strtr($class, '\\\\', '/') . '.php';"
+        "  if (is_file($file)) require $file; });"
         "if (!class_exists('Composer\\\\Package\\\\Locker')) exit(3);"
         "foreach (array_slice($argv, 1) as $file)"
         "  echo Composer\\Package\\Locker::getContentHash(file_get_contents($file)), PHP_EOL;"

@@ -82,3 +82,9 @@ def test_the_kinds_of_applications_are_all_strong(name):
 def test_a_stray_file_in_a_node_tree_is_weak():
     found = PhpBuildpack().detect(Tree.of_directory(FIXTURES / "php_in_node"))
     assert found.strength == Strength.WEAK
+
+
+def test_an_application_one_folder_down_is_found_nearly():
+    found = PhpBuildpack().detect(Tree.of_directory(FIXTURES / "php_one_folder_down"))
+    assert found.strength == Strength.WEAK
+    assert found.near_misses == ("app-main/composer.json: is app-main/ the application's root?",)
