@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 from stager.errors import PluginBroken, StagerError, UnknownRuntime
 
 if TYPE_CHECKING:
-    import pluggy
-
     from stager.buildpack import Buildpack, Check
 
 ENTRY_POINTS = "stager"
@@ -100,7 +98,7 @@ def load_registry() -> Registry:
             plugin = entry_point.load()
         except StagerError:
             raise  # a signal that arrived meanwhile
-        except Exception as error:  # another's code: anything can come out of it
+        except (Exception, SystemExit) as error:  # another's code: anything can come out of it
             collector.broken(package, f"Importing {entry_point.value} failed: {_describe(error)}")
             continue
         _collect(collector, package, entry_point.name, plugin)
@@ -142,19 +140,23 @@ def _collect(collector: _Collector, package: str, name: str, plugin: object) -> 
         manager.register(plugin, name)
         manager.check_pending()
     except PluginValidationError as error:
-        collector.broken(package, _describe(error), _misspelt(plugin, manager))
+        collector.broken(package, _describe(error), _misspelt(plugin))
         return
     try:
         buildpacks = [one for some in manager.hook.stager_register_buildpacks() for one in some]
         checks = [one for some in manager.hook.stager_register_checks() for one in some]
     except StagerError:
         raise
-    except Exception as error:  # another's code
+    except (Exception, SystemExit) as error:  # another's code
         collector.broken(package, f"A hook of it raised {_describe(error)}")
         return
     for buildpack in buildpacks:
         _add(collector, package, buildpack)
-    collector.checks.extend(checks)
+    for check in checks:
+        if isinstance(getattr(check, "name", None), str) and callable(getattr(check, "run", None)):
+            collector.checks.append(check)
+        else:
+            collector.broken(package, f"{check!r} is not a Check with a name and run().")
 
 
 def _add(collector: _Collector, package: str, buildpack: Buildpack[Any]) -> None:
@@ -174,8 +176,11 @@ def _add(collector: _Collector, package: str, buildpack: Buildpack[Any]) -> None
     collector.packages[buildpack.runtime] = package
 
 
-def _misspelt(plugin: object, manager: pluggy.PluginManager) -> str:
-    hooks = [name for name in vars(manager.hook) if name.startswith("stager_")]
+def _misspelt(plugin: object) -> str:
+    from stager import hookspecs
+
+    # Not those of the manager: it knows the misspelt one by now, too.
+    hooks = [name for name in vars(hookspecs) if name.startswith("stager_")]
     for name in dir(plugin):
         if name.startswith("stager_") and name not in hooks:
             near = difflib.get_close_matches(name, hooks, n=1)

@@ -25,10 +25,12 @@ def detect(
         Nothing was detected, and a plugin could not be asked.
     """
     chosen = tuple(dict.fromkeys(registry.resolve(name) for name in wanted))
-    answers, problems = _ask_all(source, registry)
+    answers, broken = _ask_all(source, registry)
+    for runtime in chosen:
+        if runtime in broken:
+            raise broken[runtime]
+    problems = [*registry.problems, *broken.values()]
     for problem in problems:
-        if problem.slug in chosen:
-            raise problem
         reporter.warning(f"{problem.brief} {problem.details}")
     if chosen:
         detected = Detected(answers, chosen)
@@ -42,25 +44,29 @@ def detect(
 
 def _ask_all(
     source: SourceTree, registry: Registry
-) -> tuple[tuple[tuple[str, Detection], ...], list[PluginBroken]]:
-    answers, problems = [], list(registry.problems)
+) -> tuple[tuple[tuple[str, Detection], ...], dict[str, PluginBroken]]:
+    """Every answer, and by runtime what was wrong with those that could not be asked."""
+    answers, broken = [], {}
     for runtime, buildpack in registry.buildpacks.items():
+        answer, problem = Detection(Strength.NONE), ""
         try:
-            answer = buildpack.detect(source)
+            given: object = buildpack.detect(source)
+            if isinstance(given, Detection):
+                answer = given
+            else:
+                problem = f"Its detect() returned {given!r}, not a Detection."
         except StagerError:
             raise
         except Exception as error:  # another's code
-            answer = Detection(Strength.NONE)
-            problems.append(
-                PluginBroken(
-                    f"The plugin {registry.packages[runtime]} is broken.",
-                    details=f"Its detect() raised {type(error).__name__}: {error}",
-                    resolution="Ask its author, uninstall it, or name another runtime with --runtime.",
-                    slug=runtime,
-                )
+            problem = f"Its detect() raised {type(error).__name__}: {error}"
+        if problem:
+            broken[runtime] = PluginBroken(
+                f"The plugin {registry.packages[runtime]} is broken.",
+                details=problem,
+                resolution="Ask its author, uninstall it, or name another runtime with --runtime.",
             )
         answers.append((runtime, answer))
-    return tuple(answers), problems
+    return tuple(answers), broken
 
 
 def _strongest(

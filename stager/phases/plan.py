@@ -71,7 +71,7 @@ def _plan_one(
         grace=settings.grace,
     )
     try:
-        return buildpack.plan(context)
+        made: object = buildpack.plan(context)
     except StagerError:
         raise
     except Exception as error:  # another's code
@@ -80,6 +80,13 @@ def _plan_one(
             details=f"Its plan() raised {type(error).__name__}: {error}",
             resolution="Ask its author; --debug shows where.",
         ) from error
+    if not isinstance(made, BuildPlan):
+        raise PluginBroken(
+            f"The plugin {registry.packages[name]} is broken.",
+            details=f"Its plan() returned {made!r}, not a BuildPlan.",
+            resolution="Ask its author, or name another runtime with --runtime.",
+        )
+    return made
 
 
 def merge(plans: list[BuildPlan]) -> BuildPlan:

@@ -111,3 +111,9 @@ def test_a_user_without_a_name_is_a_number(make_droplet, unprivileged_user):
     ended = make_droplet(Process("web", WHO), account=Nobody).run("-p", "80")
     assert ended.stdout == b"user 54321 54321\n"
     assert b"cannot find name" not in ended.stderr
+
+
+def test_a_check_gives_nothing_away(make_droplet):
+    droplet = make_droplet(Process("web", WHO, checks=(("/bin/true",),)), writable=("app",))
+    assert droplet.run("--check").returncode == 0
+    assert {path.lstat().st_uid for path in droplet.path.rglob("*")} == {0}

@@ -184,7 +184,7 @@ def test_a_name_that_looks_like_the_end_of_a_process_name_does_not_confuse_it(ma
 
 def test_a_second_start_is_refused_while_the_first_lives(server):
     started = server.start()
-    started.wait_for("serving")
+    started.wait_for("^serving")
     before = server.run_pid.read_text()
     ended = server.run("-p", "1024")
     assert ended.returncode == 3
@@ -212,7 +212,7 @@ def test_a_second_start_is_refused_while_the_first_lives(server):
 def test_a_stale_or_recycled_or_broken_run_pid_does_not_stop_it(server, content):
     server.run_pid.write_text(content.format(pid=os.getpid()))
     started = server.start()
-    started.wait_for("serving")
+    started.wait_for("^serving")
     assert server.run_pid.read_text().startswith(f"{started.pid} ")
     assert not Path("/tmp/never").exists()
 
@@ -224,20 +224,20 @@ def test_of_many_simultaneous_starts_exactly_one_wins(server):
         time.sleep(0.01)
     (winner,) = (one for one in started if one.process.poll() is None)
     assert {one.process.poll() for one in started if one is not winner} == {3}
-    winner.wait_for("working")
+    winner.wait_for("^working")
     assert server.run_pid.read_text().startswith(f"{winner.pid} ")
     assert server.sockets.is_dir()
 
 
 def test_what_a_killed_instance_left_is_cleared_before_the_next_one(server, lives, wait_until):
     first = server.start("-t", "worker")
-    first.wait_for("working")
+    first.wait_for("^working")
     sockets = server.sockets
     (child,) = wait_until(lambda: children_of(first.pid))
     first.process.kill()
     first.end()
     second = server.start("-t", "worker")
-    second.wait_for("working")
+    second.wait_for("^working")
     assert not sockets.exists()
     assert not lives(child)
     assert server.sockets != sockets
@@ -383,7 +383,7 @@ def test_check_fails_when_one_check_does_and_runs_the_others(make_droplet):
 
 def test_check_does_not_mind_an_instance_that_runs(server):
     started = server.start()
-    started.wait_for("serving")
+    started.wait_for("^serving")
     before = server.run_pid.read_text()
     assert server.run("--check").returncode == 0
     assert server.run_pid.read_text() == before
@@ -422,7 +422,7 @@ def test_it_is_enough_to_be_able_to_write_what_is_named(make_droplet, unprivileg
     droplet.run_pid.write_text("")
     os.chown(droplet.run_pid, unprivileged_user.uid, unprivileged_user.gid)
     started = droplet.start(account=unprivileged_user)
-    started.wait_for("up")
+    started.wait_for("^up")
     assert droplet.run("-p", "80", account=unprivileged_user).returncode == 3
     droplet.stops(account=unprivileged_user)
     assert droplet.run_pid.read_text() == ""

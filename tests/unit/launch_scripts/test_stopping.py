@@ -46,7 +46,7 @@ def pid_in(started, what):
 
 def test_a_request_in_flight_is_answered(server, wait_until):
     started = server.start()
-    started.wait_for("serving")
+    started.wait_for("^serving")
     wait_until(lambda: ask(started.port) == b"hello")
     answers = []
     thread = threading.Thread(target=lambda: answers.append(ask(started.port, "/slow")))
@@ -69,7 +69,7 @@ def test_the_processes_own_signal_is_used(make_droplet, lives):
     for name in ("WINCH", "QUIT", "INT", "USR1", "HUP"):
         droplet = make_droplet(Process("web", (*PYTHON, "server.py", name), stop_signal=name, grace=5.0))
         started = droplet.start()
-        started.wait_for("serving")
+        started.wait_for("^serving")
         droplet.stops()
         assert started.end() == 0
         assert "drained" in started.text
@@ -78,7 +78,7 @@ def test_the_processes_own_signal_is_used(make_droplet, lives):
 def test_nothing_runs_is_fine_again_and_again(server, make_droplet):
     assert server.stops().stderr == b"stop: nothing runs\n"
     started = server.start()
-    started.wait_for("serving")
+    started.wait_for("^serving")
     for _ in range(3):
         server.stops()
     assert started.end() == 0
@@ -109,7 +109,7 @@ def test_a_recycled_pid_is_never_signalled(server, stat_of):
 
 def test_a_pid_of_a_stranger_is_left_alone_and_the_instance_stopped(server):
     started = server.start()
-    started.wait_for("serving")
+    started.wait_for("^serving")
     with subprocess.Popen(["sleep", "1000"]) as stranger:
         ended = server.stops(str(stranger.pid))
         assert b"is no process of this instance: left alone" in ended.stderr
@@ -121,7 +121,7 @@ def test_a_pid_of_a_stranger_is_left_alone_and_the_instance_stopped(server):
 @pytest.mark.parametrize("argument", ["1", "0", "-9", "abc", "", "$(id)"])
 def test_an_argument_that_is_no_pid_does_no_harm(server, argument):
     started = server.start()
-    started.wait_for("serving")
+    started.wait_for("^serving")
     ended = server.stop(argument)
     assert ended.returncode == (2 if argument == "-9" else 0)
     if argument != "-9":
@@ -130,7 +130,7 @@ def test_an_argument_that_is_no_pid_does_no_harm(server, argument):
 
 def test_its_own_pid_may_be_given(server):
     started = server.start()
-    started.wait_for("serving")
+    started.wait_for("^serving")
     assert server.stops(str(started.pid)).stderr == b""
     assert started.end() == 0
 
@@ -138,7 +138,7 @@ def test_its_own_pid_may_be_given(server):
 def test_an_instance_whose_run_pid_is_gone_is_found_by_a_pid_of_it(server, make_droplet):
     other = make_droplet(Process("web", ("true",)))
     started = server.start()
-    started.wait_for("serving")
+    started.wait_for("^serving")
     sockets = server.sockets
     server.run_pid.unlink()
     assert b"left alone" in other.stops(str(started.pid)).stderr
@@ -153,7 +153,7 @@ def test_what_ignores_the_signals_is_killed_after_two_periods_of_grace(make_drop
         Process("web", Shell("trap '' TERM HUP INT QUIT; echo up; while :; do sleep 0.1; done"), grace=0.5)
     )
     started = droplet.start()
-    started.wait_for("up")
+    started.wait_for("^up")
     began = time.monotonic()
     droplet.stops()
     assert 0.9 < time.monotonic() - began < 8
@@ -246,7 +246,7 @@ def test_a_stop_while_a_profile_runs_is_prompt(make_droplet, wait_until):
         droplet = make_droplet(Process("web", ("true",), stop_signal=name, grace=5.0))
         droplet.write(".profile", "echo profile; while :; do read -r -t 0.05 <> <(:); done")
         started = droplet.start()
-        started.wait_for("profile")
+        started.wait_for("^profile")
         sockets = droplet.sockets
         began = time.monotonic()
         droplet.stops()
@@ -260,7 +260,7 @@ def test_a_term_while_a_profile_runs_leaves_nothing(make_droplet):
     droplet = make_droplet(Process("web", ("true",)))
     droplet.write(".profile", "echo profile; while :; do read -r -t 0.05 <> <(:); done")
     started = droplet.start()
-    started.wait_for("profile")
+    started.wait_for("^profile")
     sockets = droplet.sockets
     started.process.terminate()
     started.end()
@@ -270,7 +270,7 @@ def test_a_term_while_a_profile_runs_leaves_nothing(make_droplet):
 
 def test_two_stops_at_once_both_end_well(server):
     started = server.start()
-    started.wait_for("serving")
+    started.wait_for("^serving")
     stops = [
         subprocess.Popen([server.path / "stop"], env=server.environ({}), stderr=subprocess.PIPE)
         for _ in range(2)
@@ -283,7 +283,7 @@ def test_two_stops_at_once_both_end_well(server):
 
 def test_what_cannot_be_stopped_is_named(server, unprivileged_user):
     started = server.start()
-    started.wait_for("serving")
+    started.wait_for("^serving")
     began = time.monotonic()
     ended = server.stop(account=unprivileged_user)
     assert ended.returncode == 1
@@ -295,7 +295,7 @@ def test_what_cannot_be_stopped_is_named(server, unprivileged_user):
 
 def test_a_killed_server_that_nobody_has_reaped_is_gone(server, stat_of, wait_until):
     started = server.start()
-    started.wait_for("serving")
+    started.wait_for("^serving")
     os.kill(started.pid, signal.SIGKILL)
     wait_until(lambda: stat_of(started.pid)[0] == "Z")
     began = time.monotonic()
@@ -306,7 +306,7 @@ def test_a_killed_server_that_nobody_has_reaped_is_gone(server, stat_of, wait_un
 
 def test_a_stopped_process_is_ended(server):
     started = server.start("-t", "worker")
-    started.wait_for("working")
+    started.wait_for("^working")
     os.kill(started.pid, signal.SIGSTOP)
     server.stops()
     assert started.end() < 0
@@ -338,10 +338,38 @@ def test_only_what_startup_made_is_removed(server, tmp_path):
 def test_two_instances_in_two_places_do_not_know_each_other(server, tmp_path):
     first = server.start("-t", "worker", environment={"STAGER_RUN_DIR": str(tmp_path / "one")})
     second = server.start("-t", "worker", environment={"STAGER_RUN_DIR": str(tmp_path / "two")})
-    first.wait_for("working")
-    second.wait_for("working")
+    first.wait_for("^working")
+    second.wait_for("^working")
     server.stops(environment={"STAGER_RUN_DIR": str(tmp_path / "one")})
     first.end()
     assert second.process.poll() is None
     server.stops(environment={"STAGER_RUN_DIR": str(tmp_path / "two")})
     assert second.end() < 0
+
+
+def test_a_run_directory_that_was_never_made_holds_nothing_that_runs(server, tmp_path):
+    nowhere = {"STAGER_RUN_DIR": str(tmp_path / "nowhere")}
+    for posix in (None, "1"):
+        assert (
+            server.stops(environment={**nowhere, "POSIXLY_CORRECT": posix}).stderr == b"stop: nothing runs\n"
+        )
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_run_pid_that_cannot_be_read_is_not_taken_for_nothing(server, unprivileged_user):
+    started = server.start()
+    started.wait_for("^serving")
+    server.run_pid.chmod(0o600)
+    ended = server.stop(account=unprivileged_user)
+    assert ended.returncode == 1
+    assert b"run.pid cannot be read" in ended.stderr
+    assert server.run_pid.exists()
+
+
+def test_what_a_shell_exports_does_not_mislead_it(server, tmp_path):
+    started = server.start()
+    started.wait_for("^serving")
+    (tmp_path / "evil").write_text("exit 9\n")
+    evil = {"BASH_ENV": str(tmp_path / "evil"), "BASH_FUNC_kill%%": "() { :; }", "POSIXLY_CORRECT": "1"}
+    server.stops(environment={**evil, "SHELLOPTS": "noexec:xtrace", "IFS": "0123456789", "GLOBIGNORE": "*"})
+    assert started.end() == 0

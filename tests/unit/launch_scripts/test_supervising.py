@@ -299,3 +299,13 @@ def read_until(descriptor, needle):
     while needle not in text:
         text += os.read(descriptor, 4096)
     return text
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_process_that_is_gone_before_it_can_be_looked_at_has_ended(make_droplet, number):
+    # /proc has no start time of it any more, or just still has.
+    side = Companion("side", ("true",) if number % 2 else ("sleep", "1000"))
+    droplet = make_droplet(Process("web", ("true",), companions=(side,), grace=1.0))
+    ended = droplet.run("-p", "80")
+    assert ended.returncode == 70
+    assert b"ended with status 0" in ended.stderr
