@@ -49,6 +49,8 @@ def run(
     ------
     FileNotFoundError
         The program is not on the PATH of ``environment``.
+    OSError
+        The kernel does not start it: its environment is too large, for instance.
     """
     import sh  # 40-60 ms, of which asyncio half: only builds that run steps pay for it
 
@@ -67,20 +69,24 @@ def run(
     with open(os.devnull, "rb") as nothing:
         # _tty_out: else tools print colours. _new_session: so that the group can be killed; sh's own
         # timeout kills the direct child alone.
-        process = sh.Command(program)(
-            *argv[1:],
-            _cwd=str(directory),
-            _env={**environment, name: value},
-            _in=nothing,
-            _out=take,
-            _err_to_out=True,
-            _tty_out=False,
-            _new_session=True,
-            _bg=True,
-            _bg_exc=False,
-            _timeout=timeout,
-            _decode_errors="replace",
-        )
+        try:
+            process = sh.Command(program)(
+                *argv[1:],
+                _cwd=str(directory),
+                _env={**environment, name: value},
+                _in=nothing,
+                _out=take,
+                _err_to_out=True,
+                _tty_out=False,
+                _new_session=True,
+                _bg=True,
+                _bg_exc=False,
+                _timeout=timeout,
+                _decode_errors="replace",
+            )
+        except sh.ForkException as error:
+            # Its text is the child's traceback; the last line is what the kernel said.
+            raise OSError(str(error).strip().splitlines()[-1].strip()) from None
         try:
             return _wait(process, tail)
         finally:

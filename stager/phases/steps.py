@@ -69,14 +69,17 @@ def run_steps(build: BuildPlan, host: HostFacts, where: Surroundings, reporter: 
     for step in build.steps:
         argv = _argv(step, host)
         reporter.step(_hidden(step.script if isinstance(step, RunHook) else " ".join(argv), where))
-        outcome = run(
-            argv,
-            directory=where.application,
-            environment=_environment(step, where),
-            timeout=step.timeout,
-            marker=where.marker,
-            on_line=lambda line: reporter.output(_hidden(line, where)),
-        )
+        try:
+            outcome = run(
+                argv,
+                directory=where.application,
+                environment=_environment(step, where),
+                timeout=step.timeout,
+                marker=where.marker,
+                on_line=lambda line: reporter.output(_hidden(line, where)),
+            )
+        except OSError as error:
+            raise _not_started(step, argv[0], error) from error
         if outcome.is_timed_out or outcome.status:
             raise _failure(step, outcome, where)
 
@@ -138,6 +141,19 @@ def _environment(step: Step, where: Surroundings) -> dict[str, str]:
     return environment
 
 
+def _not_started(step: Step, program: str, error: OSError) -> StepFailed | HostToolMissing:
+    if isinstance(error, FileNotFoundError):
+        return HostToolMissing(
+            f"{step.name} needs {program}, and it is not on the PATH of the build.",
+            resolution="Does `env:` or `build_env:` set a PATH? Then it has to hold the system's folders, too.",
+        )
+    return StepFailed(
+        f"{step.name} could not be started.",
+        details=str(error),
+        resolution="Too long a list means that the environment is too large: one variable may have 128 KiB.",
+    )
+
+
 def _failure(step: Step, outcome: Outcome, where: Surroundings) -> StepFailed | StepTimedOut:
     said = "\n".join(_hidden(line, where) for line in outcome.tail)
     last = f"Its last lines:\n{said}" if said else "It printed nothing."
@@ -162,7 +178,9 @@ def _failure(step: Step, outcome: Outcome, where: Surroundings) -> StepFailed | 
 
 
 def _hidden(text: str, where: Surroundings) -> str:
-    for secret in where.secrets:
-        if len(secret) >= SECRET_LENGTH:
-            text = text.replace(secret, "***")
+    # A secret of several lines is printed line by line. The longest first: one may begin with another.
+    parts = {part for secret in where.secrets for part in (secret, *secret.splitlines())}
+    for part in sorted(parts, key=len, reverse=True):
+        if len(part) >= SECRET_LENGTH:
+            text = text.replace(part, "***")
     return text

@@ -41,7 +41,7 @@ EMPTY_WORDS = {
     "misc",
 }
 #: What `stager --version` must not import: 10 to 60 ms each.
-HEAVY = {"asyncio", "isal", "jinja2", "pathspec", "psutil", "rich", "sh", "tarfile", "yaml", "zstandard"}
+HEAVY = {"asyncio", "isal", "jinja2", "rich", "sh", "tarfile", "yaml", "zstandard"}
 
 
 def relative(path):
