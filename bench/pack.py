@@ -56,7 +56,9 @@ def gzip(
     kept = [_row(pair, f"{name}: .tar.gz / cp -a + tar -czf", bound)]
     if size_bound is not None:
         ratio = ours.stat().st_size / bare.stat().st_size
-        print(f"{f'{name}: size of .tar.gz / tar -czf':<44} {'':>18}   {ratio:5.2f} {'':<15} {size_bound:4.2f}")
+        print(
+            f"{f'{name}: size of .tar.gz / tar -czf':<44} {'':>18}   {ratio:5.2f} {'':<15} {size_bound:4.2f}"
+        )
         kept.append(ratio <= size_bound)
     shutil.rmtree(copy, ignore_errors=True)
     return kept
@@ -68,9 +70,7 @@ def zstd(folder: Path, tree: Path, name: str, bound: float, runs: int) -> bool:
     def tools() -> Run:
         return once(f"tar -cf - -C {tree} . | zstd -q -3 -T0 -f -o {bare}")
 
-    return _row(
-        pairs(lambda: build(tree, ours), tools, runs), f"{name}: .tar.zst / tar | zstd -3 -T0", bound
-    )
+    return _row(pairs(lambda: build(tree, ours), tools, runs), f"{name}: .tar.zst / tar | zstd -3 -T0", bound)
 
 
 def memory(folder: Path, small: Path) -> bool:

@@ -16,7 +16,7 @@ def make_tree(root: Path, files: int, size: int) -> Path:
     """
     if (root / "index.php").exists():
         return root
-    dice = random.Random(20_000)  # noqa: S311  not for secrets: the same tree every time
+    dice = random.Random(20_000)  # the same tree every time
     words = ["".join(dice.choices(_LETTERS, k=dice.randint(2, 12))) for _ in range(400)]
     corpus = _corpus(dice, words)
     weights = [dice.paretovariate(1.2) for _ in range(files)]
@@ -50,7 +50,8 @@ def _corpus(dice: random.Random, words: list[str]) -> bytes:
         elif kind < 0.8:
             line = f"{indent}// " + " ".join(dice.choices(words, k=dice.randint(4, 12)))
         else:
-            line = f"{indent}public function {chosen[0]}{chosen[1].title()}(array ${chosen[2]}): ?{chosen[3].title()}"
+            name, result = chosen[0] + chosen[1].title(), chosen[3].title()
+            line = f"{indent}public function {name}(array ${chosen[2]}): ?{result}"
         lines.append(line)
         size += len(line) + 1
     return "\n".join(lines).encode()

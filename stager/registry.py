@@ -39,7 +39,7 @@ class Registry:
     problems: tuple[PluginBroken, ...] = ()
 
     def resolve(self, name: str) -> str:
-        """The runtime that ``name`` means (aliases too); raises UnknownRuntime, or names the broken plugin."""
+        """The runtime that ``name`` means, by alias too; raises UnknownRuntime, or PluginBroken."""
         for runtime, buildpack in self.buildpacks.items():
             if name == runtime or name in buildpack.aliases:
                 return runtime
@@ -81,7 +81,8 @@ class _Collector:
             PluginBroken(
                 f"The plugin {package} is broken.",
                 details=what,
-                resolution=resolution or f"Ask its author, or uninstall it: pip uninstall {package.split()[0]}",
+                resolution=resolution
+                or f"Ask its author, or uninstall it: pip uninstall {package.split(maxsplit=1)[0]}",
             )
         )
 
@@ -98,7 +99,7 @@ def load_registry() -> Registry:
             plugin = entry_point.load()
         except StagerError:
             raise  # a signal that arrived meanwhile
-        except (Exception, SystemExit) as error:  # another's code: anything can come out of it
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (another's code)
             collector.broken(package, f"Importing {entry_point.value} failed: {_describe(error)}")
             continue
         _collect(collector, package, entry_point.name, plugin)
@@ -142,12 +143,21 @@ def _collect(collector: _Collector, package: str, name: str, plugin: object) -> 
     except PluginValidationError as error:
         collector.broken(package, _describe(error), _misspelt(plugin))
         return
+    except Exception as error:  # noqa: BLE001  (another's code)
+        collector.broken(package, f"Registering it raised {_describe(error)}")
+        return
+    if not manager.get_hookcallers(plugin):
+        # A function of the right name without the marker is no hook, and pluggy says nothing of it.
+        collector.broken(
+            package, "It implements none of stager's hooks.", "Its author has to mark them with @hookimpl."
+        )
+        return
     try:
         buildpacks = [one for some in manager.hook.stager_register_buildpacks() for one in some]
         checks = [one for some in manager.hook.stager_register_checks() for one in some]
     except StagerError:
         raise
-    except (Exception, SystemExit) as error:  # another's code
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (another's code)
         collector.broken(package, f"A hook of it raised {_describe(error)}")
         return
     for buildpack in buildpacks:
@@ -162,7 +172,7 @@ def _collect(collector: _Collector, package: str, name: str, plugin: object) -> 
 def _add(collector: _Collector, package: str, buildpack: Buildpack[Any]) -> None:
     from stager.buildpack import Buildpack
 
-    if not isinstance(buildpack, Buildpack) or not getattr(buildpack, "runtime", ""):
+    if not isinstance(buildpack, Buildpack) or not _is_name(getattr(buildpack, "runtime", "")):
         collector.broken(package, f"{buildpack!r} is not a Buildpack with a runtime.")
         return
     for name in (buildpack.runtime, *buildpack.aliases):
@@ -174,6 +184,10 @@ def _add(collector: _Collector, package: str, buildpack: Buildpack[Any]) -> None
                 return
     collector.buildpacks[buildpack.runtime] = buildpack
     collector.packages[buildpack.runtime] = package
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def _misspelt(plugin: object) -> str:

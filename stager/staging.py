@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -94,9 +93,7 @@ def stage(request: Request, reporter: Reporter | None = None, record: Record | N
     return record
 
 
-def prepare(
-    request: Request, workspace: Workspace, reporter: Reporter, record: Record
-) -> tuple[Tree, Plan]:
+def prepare(request: Request, workspace: Workspace, reporter: Reporter, record: Record) -> tuple[Tree, Plan]:
     """Open the source, then detect and plan: all that is decided before anything is done."""
     with reporter.phase("detect"):
         source, settings, registry = look(request, workspace, reporter, record)

@@ -82,7 +82,11 @@ class Content:
 
 
 def read_droplet(
-    path: Path, *, destination: Path | None = None, is_hashing: bool = True, file: io.BufferedIOBase | None = None
+    path: Path,
+    *,
+    destination: Path | None = None,
+    is_hashing: bool = True,
+    file: io.BufferedIOBase | None = None,
 ) -> Content:
     """Read a droplet to its end.
 
@@ -106,9 +110,11 @@ def read_droplet(
         opened = file or path.open("rb")
     except OSError as error:
         raise DropletCorrupt(
-            f"There is no droplet {path}." if isinstance(error, FileNotFoundError) else f"{path} cannot be read.",
+            f"There is no droplet {path}."
+            if isinstance(error, FileNotFoundError)
+            else f"{path} cannot be read.",
             details=error.strerror or "",
-            resolution="Name a droplet: a file that `stager build` wrote, or a directory that it was unpacked to.",
+            resolution="Name a file that `stager build` wrote, or a directory that it was unpacked to.",
             slug="droplet-unreadable",
         ) from error
     try:
@@ -142,16 +148,11 @@ def _read_file(path: Path, file: Any, destination: Path | None, *, is_hashing: b
 def _take(
     member: Member, target: Destination | None, kept: dict[str, bytes] | None, *, is_hashing: bool
 ) -> Seen:
-    """One member: hashed, kept if it is small and ours, and written, all in one pass over its bytes."""
-    if member.kind is Kind.LINK:
+    """One member: written where that is wanted, and a file's bytes hashed and kept in the same pass."""
+    if member.body is None:
         if target is not None:
-            target.link(member.path, member.target)
-        return Seen(Kind.LINK, member.mode, 0, member.target)
-    if member.kind is Kind.DIRECTORY:
-        if target is not None:
-            target.directory(member.path)
-        return Seen(Kind.DIRECTORY, member.mode, 0, "")
-    assert member.body is not None  # noqa: S101  (a file that is no hard link has bytes)
+            _make(member, target)
+        return Seen(member.kind, member.mode, 0, member.target)
     digest = hashlib.sha256(usedforsecurity=False)
     parts: list[bytes] = []
     read = member.body.read
@@ -172,6 +173,13 @@ def _take(
     if kept is not None:
         kept[member.path] = b"".join(parts)
     return Seen(Kind.FILE, member.mode, member.size, digest.hexdigest() if is_hashing else "")
+
+
+def _make(member: Member, target: Destination) -> None:
+    if member.kind is Kind.LINK:
+        target.link(member.path, member.target)
+    else:
+        target.directory(member.path)
 
 
 def _read_directory(root: Path, *, is_hashing: bool) -> Content:
@@ -259,5 +267,3 @@ def _layers(manifest: Manifest, content: dict[str, Seen]) -> Iterator[Layer]:
             else:
                 listing.link(name, os.fsencode(seen.digest))
         yield listing.layer(layer.name)
-
-

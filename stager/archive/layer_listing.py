@@ -29,7 +29,8 @@ class LayerListing:
         """Add a file; ``digest`` is hexadecimal."""
         line = line_of(name, digest)
         self._lines.append(line)
-        self._listing += (_MODES[mode], line)
+        # A mode above 777 comes from a droplet that somebody has changed.
+        self._listing += (_MODES.get(mode) or b"%o " % mode, line)
         self.files += 1
         self.bytes += size
         self.members += 1

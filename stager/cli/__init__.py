@@ -67,7 +67,7 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, is_wanted: bo
     help="Show the version and exit.",
 )
 def stager() -> None:
-    """Turn an uploaded source tree into a droplet: one tarball that starts on any Linux host.
+    r"""Turn an uploaded source tree into a droplet: one tarball that starts on any Linux host.
 
     \b
     stager build ./app                    detects the runtime, writes app.droplet.tar.gz

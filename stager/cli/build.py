@@ -14,11 +14,14 @@ from stager.cli.options import PATH, json_option, make_request, source_options
 from stager.errors import StagerError, UsageError
 
 FORMATS = ("tar.gz", "tar.zst", "dir")
+_STEP = 1000
 
 
 @click.command("build", short_help="Turn a source tree into a droplet.")
 @source_options
-@click.option("-o", "--output", type=PATH, metavar="DROPLET", help="Default: <source name>.droplet.tar.gz here.")
+@click.option(
+    "-o", "--output", type=PATH, metavar="DROPLET", help="Default: <source name>.droplet.tar.gz here."
+)
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="Default: by the suffix of --output.")
 @click.option("--timeout", type=click.FloatRange(min=0.001), metavar="SECONDS", help="For the whole build.")
 @click.option("--verify", type=click.Choice(["none", "static", "boot"]), default="static", show_default=True)
@@ -56,7 +59,7 @@ def command(
         failure = error
         if debug or is_debugging():
             failure.details += "\n" + _trace(error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (a bug is reported like everything else)
         failure = as_bug(error, is_debugging=debug or is_debugging())
     document = record.document(__version__, failure)
     if failure:
@@ -131,7 +134,9 @@ def _summary(reporter: ConsoleReporter, document: dict[str, Any], *, is_verbose:
     droplet, verification = document["droplet"], document["verification"] or {}
     skipped = [item for item in verification.get("findings", ()) if item["level"] == "skipped"]
     boot = verification.get("boot") or {}
-    reporter.result(f"Droplet {droplet['path']}: {_size(droplet['size_bytes'])}, sha256 {droplet['sha256'][:16]}…")
+    reporter.result(
+        f"Droplet {droplet['path']}: {_size(droplet['size_bytes'])}, sha256 {droplet['sha256'][:16]}…"
+    )
     if boot.get("status") == "served":
         memory = _size(boot["memory_bytes"]) if boot["memory_bytes"] else "unknown"
         reporter.result(
@@ -150,9 +155,9 @@ def _summary(reporter: ConsoleReporter, document: dict[str, Any], *, is_verbose:
 
 def _size(count: float) -> str:
     for unit in ("bytes", "KB", "MB"):
-        if count < 1000:
+        if count < _STEP:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
+        count /= _STEP
     return f"{count:.2f} GB"
 
 

@@ -36,7 +36,9 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        char if char.isprintable() or char == "\t" else char.encode("unicode_escape", "surrogatepass").decode()
+        char
+        if char.isprintable() or char == "\t"
+        else char.encode("unicode_escape", "surrogatepass").decode()
         for char in text
     )
 

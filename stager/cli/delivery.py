@@ -46,7 +46,8 @@ def write_report(path: Path, document: Mapping[str, Any]) -> None:
     DiskFull, OutputNotWritable
         Then nothing of it is left.
     """
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    # 50 characters are 200 bytes at most, of the 255 that a name may have.
+    temporary = path.parent / f".{path.name[:50]}.{os.urandom(4).hex()}"
     try:
         with temporary.open("x", encoding="utf-8") as file:
             file.write(json_text(document) + "\n")

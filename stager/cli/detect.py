@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from stager.cli.console import QuietReporter
+from stager.cli.console import QuietReporter, printable
 from stager.cli.delivery import json_text, to_stdout
 from stager.cli.options import json_option, make_request, source_options
 from stager.model.detection import Detected
@@ -44,7 +44,7 @@ class Warnings(QuietReporter):
         super().__init__(sys.stderr)
 
     def warning(self, text: str) -> None:
-        self.write(f"Warning: {text}")
+        self.write(f"Warning: {printable(text)}")
 
 
 def _text(detected: Detected) -> str:
@@ -52,8 +52,6 @@ def _text(detected: Detected) -> str:
     for runtime, answer in detected.detections:
         if answer.strength:
             mark = "→" if runtime in detected.selected else " "
-            lines.append(
-                f"{mark} {runtime} ({answer.strength.name.lower()}): {', '.join(answer.evidence)}"
-            )
+            lines.append(f"{mark} {runtime} ({answer.strength.name.lower()}): {', '.join(answer.evidence)}")
     lines += [f"  nearly: {text}" for text in detected.near_misses]
     return "\n".join(lines)

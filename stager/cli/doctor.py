@@ -15,7 +15,7 @@ from stager.model.host import HostTool, ToolFact
 @click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="Only this one; repeatable.")
 @json_option
 def command(runtimes: tuple[str, ...], as_json: bool, debug: bool) -> int:
-    """Say, for each runtime, which host tools are there and in which version, what is missing, and what installs it.
+    """Say which host tools are there, in which version, what is missing, and what installs it.
 
     Exits with 41 when a runtime that was named lacks something that it cannot do without.
     """
@@ -70,13 +70,24 @@ def _install(packages: Any) -> str:
 def _text(document: dict[str, Any]) -> str:
     lines = []
     for item in document["runtimes"]:
-        lines.append(f"{item['runtime']}: {'ready' if item['ok'] else 'something is missing'}")
+        state = (
+            "ready"
+            if not item["missing"]
+            else "ready, without what is marked -"
+            if item["ok"]
+            else "not ready"
+        )
+        lines.append(f"{item['runtime']}: {state}")
         for tool in item["tools"]:
             if tool["path"]:
-                lines.append(f"  ✓ {tool['name']} {tool['version'] or ''} ({tool['path']})".replace("  (", " ("))
+                lines.append(
+                    f"  ✓ {tool['name']} {tool['version'] or ''} ({tool['path']})".replace("  (", " (")
+                )
             else:
                 mark = "-" if tool["optional"] else "✗"
-                lines.append(f"  {mark} {tool['name']} is missing: {tool['purpose']} (package {tool['package']})")
+                lines.append(
+                    f"  {mark} {tool['name']} is missing: {tool['purpose']} (package {tool['package']})"
+                )
     if document["install"]:
         lines += ["", "This installs what is missing:", f"  {document['install']}"]
     else:

@@ -28,8 +28,10 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _end(arguments, Interrupted("Interrupted."))
     except StagerError as error:
+        if "--debug" in arguments or is_debugging():
+            error.details += "\n" + "".join(traceback.format_exception(error))
         return _end(arguments, error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (a bug is reported like everything else)
         return _end(arguments, as_bug(error, is_debugging="--debug" in arguments))
 
 
@@ -37,7 +39,9 @@ def as_bug(error: Exception, *, is_debugging: bool) -> StagerError:
     """Wrap an exception that nobody foresaw."""
     from stager import __version__
 
-    details = "".join(traceback.format_exception(error)) if is_debugging else f"{type(error).__name__}: {error}"
+    details = (
+        "".join(traceback.format_exception(error)) if is_debugging else f"{type(error).__name__}: {error}"
+    )
     return StagerError(
         _BUG,
         details=details,

@@ -13,7 +13,9 @@ from stager.cli.options import PATH, json_option
 
 @click.command("inspect", short_help="Show what is inside a droplet.")
 @click.argument("droplet", type=PATH, metavar="DROPLET")
-@click.option("--memory", metavar="SIZE", help="Say how many workers fit into this much. Default: its own limit.")
+@click.option(
+    "--memory", metavar="SIZE", help="Say how many workers fit into this much. Default: its own limit."
+)
 @json_option
 def command(droplet: Path, memory: str | None, as_json: bool, debug: bool) -> int:
     """Show the manifest of DROPLET, its processes, its sizes, and how many workers fit into its memory."""
@@ -74,9 +76,10 @@ def _text(document: dict[str, Any]) -> str:
         " ".join([item["name"], *(f"({name} {version})" for name, version in item["versions"].items())])
         for item in manifest["runtimes"]
     )
+    droplet = document["droplet"]
     lines = [
-        f"{document['droplet']['path']}: {document['droplet']['format']}, "
-        f"{document['droplet']['size_bytes']:,} bytes; staged for {runtimes} by stager {manifest['stager_version']}",
+        f"{droplet['path']}: {droplet['format']}, {droplet['size_bytes']:,} bytes",
+        f"Staged for {runtimes} by stager {manifest['stager_version']}",
         f"{sizes['files']:,} files, {sizes['bytes']:,} bytes:",
     ]
     lines += [f"  {size:>14,}  {name}" for name, size in sizes["by_folder"].items()]
@@ -87,7 +90,10 @@ def _text(document: dict[str, Any]) -> str:
         drain = "requests in flight finish" if process["drains"] else "it CANNOT drain requests in flight"
         lines.append(f"    stop: {process['stop_signal']}, TERM after {process['grace']:g} s; {drain}")
     for type_, fit in document["workers"].items():
-        cores = ", ".join(f"{count} with {number} cores" for number, count in fit["workers_by_cores"].items())
+        cores = ", ".join(
+            f"{count} with {number} core{'s' * (number != '1')}"
+            for number, count in fit["workers_by_cores"].items()
+        )
         lines.append(
             f"Workers of {type_} within {fit['memory_bytes'] // (1 << 20)} MiB: {cores}; "
             f"{fit['promised_per_worker_mib']} MiB promised to each"

@@ -19,21 +19,26 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path)
 
+_RUNTIME = "Runtime; repeatable, in order. Default: detected."
+_BUILD_ENV = "Environment of build steps only; never reaches the droplet."
+_SERVICES = "JSON in the shape of VCAP_SERVICES, for hooks and the boot."
+_SET = "A setting, such as php.document_root=public; repeatable."
+_CACHE = "What package managers keep. Default: ~/.cache/stager."
 _SHARED = (
-    click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="Runtime; repeatable, in order. Default: detected."),
+    click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help=_RUNTIME),
     click.option("--memory", metavar="SIZE", help="Memory of one instance, such as 512M."),
     click.option("--disk", metavar="SIZE", help="Disk of one instance."),
     click.option("--fds", metavar="N", help="Open files of one instance."),
-    click.option("--env", "environment", multiple=True, metavar="K=V", help="Environment at run time; repeatable."),
-    click.option("--build-env", "build_environment", multiple=True, metavar="K=V", help="Environment of build steps only; never reaches the droplet."),
-    click.option("--services", type=PATH, metavar="FILE", help="JSON in the shape of VCAP_SERVICES, for hooks and the boot."),
+    click.option("--env", "environment", multiple=True, metavar="K=V", help="Environment at run time."),
+    click.option("--build-env", "build_environment", multiple=True, metavar="K=V", help=_BUILD_ENV),
+    click.option("--services", type=PATH, metavar="FILE", help=_SERVICES),
     click.option("--config", type=PATH, metavar="FILE", help="Read instead of the source's stager.yml."),
-    click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting, such as php.document_root=public; repeatable."),
+    click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=_SET),
     click.option("--max-size", metavar="SIZE", help="Unpacked size of a source at most. Default: 2G."),
-    click.option("--cache-dir", type=PATH, envvar="STAGER_CACHE_DIR", metavar="DIR", help="What package managers keep. Default: ~/.cache/stager."),
+    click.option("--cache-dir", type=PATH, envvar="STAGER_CACHE_DIR", metavar="DIR", help=_CACHE),
     click.option("--no-cache", is_flag=True, help="Neither use nor fill the cache."),
-    click.option("--offline", is_flag=True, envvar="STAGER_OFFLINE", help="No network: what is not cached is an error."),
-)  # fmt: skip
+    click.option("--offline", is_flag=True, envvar="STAGER_OFFLINE", help="What is not cached is an error."),
+)
 
 
 def source_options(command: Decorated) -> Decorated:
@@ -71,15 +76,8 @@ def make_request(
     from stager.settings import parse_size
     from stager.staging import Request
 
-    flags: dict[str, object] = {}
-    if runtimes:
-        flags["runtime"] = runtimes
-    for key, value in (("memory", memory), ("disk", disk), ("fds", fds)):
-        if value is not None:
-            flags[key] = value
-    for item in settings:
-        key, value = _pair("--set", item)
-        flags[key] = value
+    flags: dict[str, object] = {"runtime": runtimes, "memory": memory, "disk": disk, "fds": fds}
+    flags.update(_pairs("--set", settings))
     flags.update({f"env.{key}": value for key, value in _pairs("--env", environment)})
     flags.update({f"build_env.{key}": value for key, value in _pairs("--build-env", build_environment)})
     return Request(
@@ -112,16 +110,19 @@ def _services(path: Path | None) -> str:
         return ""
     import json
 
+    text = problem = ""
     try:
         text = path.read_text(encoding="utf-8")
         if not isinstance(json.loads(text), dict):
-            raise ValueError("it is not a JSON object")
+            problem = "it is not a JSON object"
     except (OSError, ValueError) as error:
+        problem = str(error)
+    if problem:
         raise UsageError(
             f"--services: cannot read {path}.",
-            details=str(error),
+            details=problem,
             resolution='It has to be a JSON object such as {"mysql": [{"name": "db", "credentials": {}}]}.',
-        ) from error
+        )
     return text
 
 

@@ -86,7 +86,6 @@ def _workers(model: dict[str, Any] | None, memory: int) -> list[str]:
 
     shares = tuple(Share(**share) for share in model["shares"])
     sizing = size_workers(WorkerModel(**{**model, "shares": shares}), memory // MIB, 200)
-    return [
-        f"    workers: {sizing.workers} of {sizing.worker_mib} MiB on 2 cores within {memory // MIB} MiB "
-        f"(promised: {sizing.promised_mib} MiB); counted again at every start"
-    ]
+    budget = f"within {memory // MIB} MiB (promised: {sizing.promised_mib} MiB)"
+    text = f"    workers: {sizing.workers} of {sizing.worker_mib} MiB on 2 cores {budget}"
+    return [f"{text}; counted again at every start"]

@@ -14,13 +14,13 @@ from stager.model.finding import Verification
 
 @click.command("verify", short_help="Check a droplet; with --boot, start it and ask it.")
 @click.argument("droplet", type=PATH, metavar="DROPLET")
-@click.option("--boot", is_flag=True, help="Start it, ask it over HTTP, stop it, and prove that nothing is left.")
+@click.option(
+    "--boot", is_flag=True, help="Start it, ask it over HTTP, stop it, and prove that nothing is left."
+)
 @click.option("--timeout", type=click.FloatRange(min=0.001), metavar="SECONDS", help="For everything.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @json_option
-def command(
-    droplet: Path, boot: bool, timeout: float | None, quiet: bool, as_json: bool, debug: bool
-) -> int:
+def command(droplet: Path, boot: bool, timeout: float | None, quiet: bool, as_json: bool, debug: bool) -> int:
     """Check DROPLET (a tarball or an unpacked directory) and say what is wrong with it.
 
     Exits with 60 when a finding is an error, with 61 when it could not be verified, with 62 when it is
@@ -58,6 +58,7 @@ def _text(droplet: Path, verification: Verification) -> str:
         )
     errors = sum(finding.level == "error" for finding in verification.findings)
     verdict = f"{errors} error{'s' if errors != 1 else ''}" if errors else "fine"
-    lines.append(f"{droplet}: {verdict} ({len(verification.checks)} checks: {', '.join(verification.checks)})")
+    lines.append(
+        f"{droplet}: {verdict} ({len(verification.checks)} checks: {', '.join(verification.checks)})"
+    )
     return "\n".join(lines)
-

@@ -11,6 +11,7 @@ from stager.model.host import HostTool, ToolFact
 
 #: Debian's ordinary users do not have these on their PATH, and apache2 and php-fpm live there.
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+_PARTS = re.compile(r"(\D*)(\d*)")
 
 
 def ask(tool: HostTool) -> ToolFact:
@@ -29,15 +30,23 @@ def ask(tool: HostTool) -> ToolFact:
 
 
 def _programs(names: tuple[str, ...]) -> list[str]:
-    folders = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *SBIN]
+    # A relative folder would mean another one where the program is run: in the application's.
+    folders = [path for path in os.environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(path)]
     found: list[str] = []
     for name in names:
-        for folder in dict.fromkeys(folder for folder in folders if folder):
+        for folder in dict.fromkeys([*folders, *SBIN]):
             pattern = os.path.join(glob.escape(folder), name)
-            paths = sorted(glob.glob(pattern), reverse=True) if "*" in name else [pattern]
+            paths = _newest_first(glob.glob(pattern)) if "*" in name else [pattern]
             found += [path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)]
     return list(dict.fromkeys(found))
 
 
 def _files(patterns: tuple[str, ...]) -> list[str]:
-    return [path for pattern in patterns for path in sorted(glob.glob(pattern), reverse=True)]
+    return [path for pattern in patterns for path in _newest_first(glob.glob(pattern))]
+
+
+def _newest_first(paths: list[str]) -> list[str]:
+    """By the numbers in them: python3.11 comes before python3.9."""
+    return sorted(
+        paths, key=lambda path: [(text, int(number or 0)) for text, number in _PARTS.findall(path)], reverse=True
+    )

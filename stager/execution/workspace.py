@@ -8,6 +8,7 @@ removes the directory.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -15,6 +16,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import Self
+
+from stager.errors import DiskFull, OutputNotWritable, PackError
 
 BOOT_DIRECTORY = "boot droplet"
 
@@ -49,7 +53,10 @@ class Workspace:
         another user.
         """
         if self._root is None:
-            self._root = Path(tempfile.mkdtemp(prefix="stager-")).resolve()
+            try:
+                self._root = Path(tempfile.mkdtemp(prefix="stager-")).resolve()
+            except OSError as error:
+                raise _no_place(error) from error
             self._root.chmod(0o711)
             self._janitor = subprocess.Popen(
                 ["/bin/sh", "-c", _JANITOR, "stager-janitor", str(self._root), self.marker],
@@ -68,7 +75,7 @@ class Workspace:
         """Where it is, or None while nothing was asked for."""
         return self._root
 
-    def __enter__(self) -> Workspace:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -83,6 +90,15 @@ class Workspace:
                 self._janitor.stdin.close()
             self._janitor.wait()
             self._janitor = None
+
+
+def _no_place(error: OSError) -> PackError:
+    kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else OutputNotWritable
+    return kind(
+        "There is no place for temporary files.",
+        details=str(error),
+        resolution="Let TMPDIR name a directory that exists, can be written to, and has some space left.",
+    )
 
 
 def remove_tree(path: Path) -> None:

@@ -38,6 +38,4 @@ class Detected:
 
     @property
     def near_misses(self) -> tuple[str, ...]:
-        return tuple(
-            f"{runtime}: {text}" for runtime, found in self.detections for text in found.near_misses
-        )
+        return tuple(f"{runtime}: {text}" for runtime, found in self.detections for text in found.near_misses)

@@ -18,7 +18,7 @@ LAYERS = ("dependencies", "app", "launch")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer: its name, its listing's digest, its files, their bytes, and its members (files, links, folders).
+    """One layer: its listing's digest, its files, their bytes, and its members (files, links, folders).
 
     The digest is the SHA-256 of the layer's listing: one ``<mode> <digest or -> target>  <path>`` line a
     member. ``droplet.yaml`` and ``droplet.sha256`` cannot be in it: they are made from it.
@@ -79,9 +79,7 @@ class Manifest:
             return cls(
                 stager_version=str(document["stager_version"]),
                 runtimes=tuple(Runtime(**runtime) for runtime in document["runtimes"]),
-                processes=tuple(
-                    _process(type_, value) for type_, value in document["processes"].items()
-                ),
+                processes=tuple(_process(type_, value) for type_, value in document["processes"].items()),
                 environment=dict(document["environment"]),
                 limits=Limits(**document["limits"]),
                 health=Health(**document["health"]),

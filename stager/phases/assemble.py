@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stager.errors import UsageError
 from stager.execution.workspace import Workspace
 from stager.model.droplet import Manifest
 from stager.model.entry import Entry, Kind, file_of_bytes
@@ -97,7 +98,9 @@ def assemble(
         source = _work(planned, source, workspace, request, reporter)
         outputs = [path for step in build.steps if isinstance(step, RunCommand) for path in step.outputs]
         dependencies = tuple(
-            path.removeprefix("app/") for path in sorted(set(outputs)) if source.has(path.removeprefix("app/"))
+            path.removeprefix("app/")
+            for path in sorted(set(outputs))
+            if source.has(path.removeprefix("app/"))
         )
     reporter.detail(f"{source.file_count:,} files, {source.byte_count:,} bytes of application")
     return Assembled(planned, manifest, source, dependencies, generated)
@@ -142,9 +145,18 @@ def _generated(build: BuildPlan, manifest: Manifest, planned: Plan) -> tuple[Ent
     return tuple(order[key] for key in sorted(order))
 
 
-def _work(
-    planned: Plan, source: Tree, workspace: Workspace, request: Request, reporter: Reporter
-) -> Tree:
+def _make_cache(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"The cache directory {path} cannot be made.",
+            details=error.strerror or str(error),
+            resolution="Name another one with --cache-dir, or none: --no-cache.",
+        ) from error
+
+
+def _work(planned: Plan, source: Tree, workspace: Workspace, request: Request, reporter: Reporter) -> Tree:
     """Materialise the application, run the steps in it, and look at what is there afterwards."""
     settings = planned.settings
     application = workspace.directory("app")
@@ -152,7 +164,7 @@ def _work(
     cache = request.cache_directory
     if cache is None:
         cache = workspace.directory("cache")
-    cache.mkdir(parents=True, exist_ok=True)
+    _make_cache(cache)
     environment = {**settings.environment, **settings.build_environment}
     if request.services:
         environment["VCAP_SERVICES"] = request.services

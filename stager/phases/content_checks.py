@@ -1,4 +1,4 @@
-"""Does a droplet hold what its manifest and its list of digests say, and nothing else?"""
+"""Whether a droplet holds what its manifest and its list of digests say, and nothing else."""
 
 from __future__ import annotations
 
@@ -39,9 +39,11 @@ def _names(content: Content) -> list[Finding]:
         is_ours = path == NAME or (content.format == "dir" and path.startswith(_RUN_TIME))
         if seen.kind is Kind.FILE and path not in content.listed and not is_ours:
             findings.append(Finding("names", "error", f"it is not in {NAME}", path))
-    for path in (*_SCRIPTS, MANIFEST_FILE, "app"):
-        if path not in content.members:
-            findings.append(Finding("names", "error", "every droplet has it, and this one does not", path))
+    findings += [
+        Finding("names", "error", "every droplet has it, and this one does not", path)
+        for path in (*_SCRIPTS, MANIFEST_FILE, "app")
+        if path not in content.members
+    ]
     return findings
 
 
@@ -52,7 +54,9 @@ def _modes(content: Content) -> list[Finding]:
             continue
         if seen.mode & 0o7000:
             findings.append(
-                Finding("modes", "error", f"its mode {seen.mode:o} has set-user-id, set-group-id or sticky", path)
+                Finding(
+                    "modes", "error", f"its mode {seen.mode:o} has set-user-id, set-group-id or sticky", path
+                )
             )
         elif content.format != "dir" and seen.mode not in (0o644, 0o755):
             findings.append(Finding("modes", "error", f"its mode {seen.mode:o} is neither 644 nor 755", path))

@@ -1,4 +1,4 @@
-"""Which runtimes does the source need, and on what evidence?"""
+"""Which runtimes the source needs, and on what evidence."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from stager.registry import Registry
 SHOWN = 20
 
 
-def detect(
-    source: SourceTree, registry: Registry, wanted: tuple[str, ...], reporter: Reporter
-) -> Detected:
+def detect(source: SourceTree, registry: Registry, wanted: tuple[str, ...], reporter: Reporter) -> Detected:
     """Ask every buildpack, keep every answer, and select: what was asked for, else the strongest evidence.
 
     Raises
@@ -57,7 +55,7 @@ def _ask_all(
                 problem = f"Its detect() returned {given!r}, not a Detection."
         except StagerError:
             raise
-        except Exception as error:  # another's code
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (another's code)
             problem = f"Its detect() raised {type(error).__name__}: {error}"
         if problem:
             broken[runtime] = PluginBroken(
@@ -95,13 +93,9 @@ def _strongest(
     return (found[0][0],)
 
 
-def _seen(
-    source: SourceTree, registry: Registry, answers: tuple[tuple[str, Detection], ...]
-) -> str:
+def _seen(source: SourceTree, registry: Registry, answers: tuple[tuple[str, Detection], ...]) -> str:
     """What the reader needs to see the mistake: the top level, the near misses, the runtimes there are."""
-    names = [
-        f"  {_printable(name)}{'/' if source.is_directory(name) else ''}" for name in source.children()
-    ]
+    names = [f"  {_printable(name)}{'/' if source.is_directory(name) else ''}" for name in source.children()]
     shown = names[:SHOWN] + ([f"  … and {len(names) - SHOWN} more"] if len(names) > SHOWN else [])
     lines = [f"{source.name} holds:", *shown] if names else [f"{source.name} is empty."]
     near = [f"  {runtime}: {text}" for runtime, answer in answers for text in answer.near_misses]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from stager.archive.compression import Compression
 from stager.archive.digest_list import NAME, line_of
@@ -25,7 +25,7 @@ from stager.execution.workspace import Workspace
 from stager.model.droplet import Manifest
 from stager.model.report import DropletFile
 from stager.phases.assemble import Assembled
-from stager.phases.unpublished import Format, Unpublished, UnpublishedDirectory, unpublished_at
+from stager.phases.unpublished import Unpublished, UnpublishedDirectory, unpublished_at
 
 if TYPE_CHECKING:
     from stager.staging import Request
@@ -64,7 +64,7 @@ class PackedDroplet:
         self._mtime = mtime
 
     def record(self, measured: Mapping[str, int]) -> None:
-        """Put what was measured into the manifest. Its own member is written anew, the layers are taken over."""
+        """Put what was measured into the manifest: its member is written anew, the layers are taken over."""
         manifest = replace(self.manifest, measured=dict(measured))
         if isinstance(self.unpublished, UnpublishedDirectory):
             self._record_in_directory(self.unpublished.path, manifest)
@@ -109,7 +109,7 @@ class PackedDroplet:
         final, packed = self.unpublished.final, self.packed
         return DropletFile(str(final), packed.sha256, packed.size_bytes, self.unpublished.format)
 
-    def __enter__(self) -> PackedDroplet:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -186,8 +186,7 @@ def _needles(assembled: Assembled, request: Request, workspace: Workspace) -> li
     if assembled.plan.build.steps and workspace.root is not None:
         needles.append(Needle(BUILD_PATH, os.fsencode(workspace.root)))
     secrets = [
-        (f"{BUILD_ENV} {name}", value)
-        for name, value in assembled.plan.settings.build_environment.items()
+        (f"{BUILD_ENV} {name}", value) for name, value in assembled.plan.settings.build_environment.items()
     ]
     secrets += [(SERVICES, value) for value in _credentials(request.services)]
     return needles + [

@@ -19,8 +19,7 @@ from stager.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The merged plan, the runtimes that it is for, the facts that it was made from, whose templates it names,
-    and which checks plugins want made."""
+    """The merged plan, its runtimes, its facts, whose templates it names, and the checks of plugins."""
 
     runtimes: tuple[Runtime, ...]
     build: BuildPlan
@@ -74,7 +73,7 @@ def _plan_one(
         made: object = buildpack.plan(context)
     except StagerError:
         raise
-    except Exception as error:  # another's code
+    except (Exception, SystemExit) as error:  # another's code
         raise PluginBroken(
             f"The plugin {registry.packages[name]} is broken.",
             details=f"Its plan() raised {type(error).__name__}: {error}",
@@ -99,10 +98,15 @@ def merge(plans: list[BuildPlan]) -> BuildPlan:
                 f"{merged.runtime} and {one.runtime} both generate {min(clash)}.",
                 resolution="Name fewer runtimes with --runtime.",
             )
+        before = merged.environment
+        twice = [name for name, value in one.environment.items() if before.get(name, value) != value]
+        if twice:
+            raise PlanError(
+                f"{merged.runtime} and {one.runtime} both set the variable {min(twice)}.",
+                resolution="Name fewer runtimes with --runtime.",
+            )
         later = {process.type for process in one.processes}
-        kept = tuple(
-            process for process in merged.processes if process.type not in {*later, "web"}
-        )
+        kept = tuple(process for process in merged.processes if process.type not in {*later, "web"})
         merged = replace(
             one,
             steps=merged.steps + one.steps,

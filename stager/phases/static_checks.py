@@ -32,12 +32,10 @@ def clean_environment(marker: str) -> dict[str, str]:
 
 
 def check_scripts(directory: Path, marker: str) -> list[Finding]:
-    """``bash -n``: do startup and stop parse?"""
+    """Ask ``bash -n`` whether startup and stop parse."""
     findings = []
     for name in SCRIPTS:
-        answer = probe(
-            ["bash", "-n", name], directory=str(directory), environment=clean_environment(marker)
-        )
+        answer = probe(["bash", "-n", name], directory=str(directory), environment=clean_environment(marker))
         if answer.status is None:
             findings.append(Finding("scripts", "skipped", f"bash is not on this host: {answer.output}", name))
         elif answer.status:
@@ -124,7 +122,7 @@ def run_plugin_checks(checks: Iterable[Check], droplet: DropletView) -> list[Fin
     for check in checks:
         try:
             findings += check.run(droplet)
-        except Exception as error:  # another's code
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (another's code)
             findings.append(
                 Finding(check.name, "error", f"the check itself failed: {type(error).__name__}: {error}")
             )

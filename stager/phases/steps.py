@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +146,7 @@ def _not_started(step: Step, program: str, error: OSError) -> StepFailed | HostT
     if isinstance(error, FileNotFoundError):
         return HostToolMissing(
             f"{step.name} needs {program}, and it is not on the PATH of the build.",
-            resolution="Does `env:` or `build_env:` set a PATH? Then it has to hold the system's folders, too.",
+            resolution="Does `env:` or `build_env:` set a PATH? It has to hold the system's folders, too.",
         )
     return StepFailed(
         f"{step.name} could not be started.",
@@ -163,7 +164,7 @@ def _failure(step: Step, outcome: Outcome, where: Surroundings) -> StepFailed | 
             details=last,
             resolution="Does it wait for input, or for a host that does not answer?",
         )
-    if outcome.status == -9:
+    if outcome.status == -signal.SIGKILL:
         return StepFailed(
             f"{step.name} was killed.",
             details=last,

@@ -1,4 +1,4 @@
-"""A droplet that has no name yet: it gets one when all of it is written and verified, or it was never there."""
+"""A droplet that has no name yet: it gets one when all of it is verified, or it was never there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class UnpublishedFile:
         self.format = format_
         self._temporary: Path | None = None
         folder = final.absolute().parent
-        if final.is_dir():
+        if os.path.isdir(final):
             raise OutputNotWritable(
                 f"{final} is a directory.", resolution="Name a file with -o, or say --format dir."
             )
@@ -42,7 +42,9 @@ class UnpublishedFile:
                 raise write_failed(error, str(final)) from error
             self._temporary = final.with_name(_temporary_name(final))
             try:
-                descriptor = os.open(self._temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
+                descriptor = os.open(
+                    self._temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666
+                )
             except OSError as second:
                 raise write_failed(second, str(final)) from second
         self.file: BinaryIO = open(descriptor, "rb+", buffering=0)  # noqa: SIM115
@@ -79,14 +81,15 @@ class UnpublishedDirectory:
     format: Format = "dir"
 
     def __init__(self, final: Path) -> None:
-        self.final = final
-        self.path = final.with_name(_temporary_name(final))
-        if final.exists() and not _may_be_replaced(final):
+        # "." and ".." have no name to be renamed to.
+        self.final = final = final if final.name not in ("", "..") else Path(os.path.realpath(final))
+        self.path = final.parent / _temporary_name(final)
+        if os.path.lexists(final) and not _may_be_replaced(final):
             raise OutputNotWritable(
                 f"{final} exists, and is no droplet.",
-                resolution="stager does not overwrite what it did not make: remove it, or name another place.",
+                resolution="Remove it, or name another place: only droplets are overwritten.",
             )
-        if not final.absolute().parent.is_dir():
+        if not os.path.isdir(final.absolute().parent):
             raise OutputNotWritable(
                 f"The directory {final.absolute().parent} does not exist.",
                 resolution="Make it first, or name another place with -o.",
@@ -94,11 +97,16 @@ class UnpublishedDirectory:
 
     def publish(self) -> None:
         """Give it its name; an older droplet there makes room. Raises OutputNotWritable."""
-        older = self.final.with_name(_temporary_name(self.final))
+        older = self.final.parent / _temporary_name(self.final)
         try:
             if self.final.exists():
                 self.final.rename(older)
-            self.path.rename(self.final)
+            try:
+                self.path.rename(self.final)
+            except OSError:
+                if older.exists():
+                    older.rename(self.final)
+                raise
             _sync_directory(self.final.absolute().parent)
         except OSError as error:
             raise write_failed(error, str(self.final)) from error
@@ -118,12 +126,15 @@ def unpublished_at(final: Path, format_: Format) -> Unpublished:
 
 
 def _temporary_name(final: Path) -> str:
-    # A name has 255 bytes at most, and the final one may have them all.
-    return f".{final.name[:100]}.{os.urandom(4).hex()}"
+    # A name has 255 bytes at most, and the final one may have them all: 50 characters are 200 at most.
+    return f".{final.name[:50]}.{os.urandom(4).hex()}"
 
 
 def _may_be_replaced(path: Path) -> bool:
-    return path.is_dir() and ((path / "droplet.yaml").is_file() or not any(path.iterdir()))
+    try:
+        return path.is_dir() and ((path / "droplet.yaml").is_file() or not any(path.iterdir()))
+    except OSError as error:
+        raise write_failed(error, str(path)) from error
 
 
 def _give_name(descriptor: int, path: Path) -> None:

@@ -20,7 +20,6 @@ APACHE = HostTool(
     version_arguments=("-v",),
     version_pattern=r"Apache/(\d+\.\d+\.\d+)",
     variable="STAGER_APACHE",
-    optional=True,
 )
 #: The folder, not its files: which modules are loaded is the configuration's business.
 MODULES = HostTool(
@@ -29,7 +28,6 @@ MODULES = HostTool(
     package="apache2-bin",
     files=("/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/lib/httpd/modules"),
     variable="STAGER_APACHE_MODULES",
-    optional=True,
 )
 
 #: Without these no application is served: a missing one ends the start.

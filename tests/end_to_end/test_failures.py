@@ -112,7 +112,9 @@ def test_an_output_directory_that_does_not_exist_is_named(stager_cli, tree, tmp_
     assert "no/such" in report_of(done)["error"]["brief"]
 
 
-def test_an_output_directory_that_cannot_be_written_to_is_named(stager_cli, tree, tmp_path, unprivileged_user):
+def test_an_output_directory_that_cannot_be_written_to_is_named(
+    stager_cli, tree, tmp_path, unprivileged_user
+):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o755)
     done = stager_cli(

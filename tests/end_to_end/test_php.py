@@ -94,12 +94,25 @@ def test_it_serves_pages_rewrites_and_settings(owned, start, unprivileged_user, 
 
 @pytest.mark.parametrize(
     "path",
-    ["/.htaccess", "/.env", "/.git/config", "/composer.json", "/Procfile", "/stager.yml", "/.stager/php/own.ini"],
+    [
+        "/.htaccess",
+        "/.env",
+        "/.git/config",
+        "/composer.json",
+        "/Procfile",
+        "/stager.yml",
+        "/.stager/php/own.ini",
+    ],
 )
 @pytest.mark.parametrize("server", ["mod_php"], indirect=True)
 def test_what_is_not_a_page_is_never_served(owned, start, unprivileged_user, path):
     site = start(owned, account=unprivileged_user)
-    for spelt in (path, path.replace("/", "//", 1), "/x/.." + path, path.replace(".", "%2e").replace("P", "%50")):
+    for spelt in (
+        path,
+        path.replace("/", "//", 1),
+        "/x/.." + path,
+        path.replace(".", "%2e").replace("P", "%50"),
+    ):
         assert site.get(spelt).status in {403, 404}, spelt
 
 
@@ -112,7 +125,7 @@ def test_it_sees_the_client_and_the_scheme_behind_a_proxy(owned, start, unprivil
     assert json.loads(site.get("/facts.php").text)["https"] is None
     site.stop()
     site.process.wait(20)
-    assert '203.0.113.9 - - [' in site.said()
+    assert "203.0.113.9 - - [" in site.said()
     assert '"GET /facts.php HTTP/1.1" 200' in site.said()
     assert '"browser/1"' in site.said()
 
@@ -209,7 +222,9 @@ def test_a_request_in_flight_finishes_and_then_nothing_is_left(owned, start, unp
     assert not (owned / "run.pid").exists()
 
 
-def test_a_stuck_worker_is_gone_after_the_grace_period(built, tree, unpack, start, server, tmp_path, unprivileged_user):
+def test_a_stuck_worker_is_gone_after_the_grace_period(
+    built, tree, unpack, start, server, tmp_path, unprivileged_user
+):
     source = tree({**APPLICATION, "stager.yml": "grace: 1\n"})
     built(source, "--set", f"php.server={server}")
     site = start(unpack(tmp_path / "droplet.tar.gz", account=unprivileged_user), account=unprivileged_user)
@@ -232,7 +247,10 @@ def test_the_droplet_ends_with_an_error_when_either_of_its_programs_dies(
     built(tree(APPLICATION), "--set", "php.server=fpm")
     site = start(unpack(tmp_path / "droplet.tar.gz", account=unprivileged_user), account=unprivileged_user)
     children = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(site.process.pid)], capture_output=True, text=True, check=True
+        ["ps", "-o", "pid=,args=", "--ppid", str(site.process.pid)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     pids = [int(line.split()[0]) for line in children.stdout.splitlines() if victim in line]
     os.kill(pids[0], 9)
@@ -261,9 +279,13 @@ def test_a_read_only_droplet_runs_with_its_state_elsewhere(droplet, start, unpri
     assert sorted(str(path) for path in droplet.rglob("*")) == before
 
 
-def test_a_droplet_runs_at_a_path_of_odd_characters(built, tree, unpack, start, server, tmp_path, unprivileged_user):
+def test_a_droplet_runs_at_a_path_of_odd_characters(
+    built, tree, unpack, start, server, tmp_path, unprivileged_user
+):
     built(tree(APPLICATION), "--set", f"php.server={server}")
-    directory = unpack(tmp_path / "droplet.tar.gz", """o'dd "pa:th" $HOME & café\n;#""", account=unprivileged_user)
+    directory = unpack(
+        tmp_path / "droplet.tar.gz", """o'dd "pa:th" $HOME & café\n;#""", account=unprivileged_user
+    )
     site = start(directory, account=unprivileged_user)
     assert site.get("/pretty/page").status == 200
     assert site.get("/settings.php").text == "Europe/Tallinn 7"
@@ -276,19 +298,25 @@ def test_workers_fit_the_budget_and_web_concurrency_wins(owned, start, unprivile
     site.stop()
     site.process.wait(20)
     assert "too little for one worker" in site.said()
-    again = start(owned, account=unprivileged_user, environment={"WEB_CONCURRENCY": "8", "MEMORY_LIMIT": "256m"})
+    again = start(
+        owned, account=unprivileged_user, environment={"WEB_CONCURRENCY": "8", "MEMORY_LIMIT": "256m"}
+    )
     assert "WEB_CONCURRENCY" in again.said()
 
 
 def test_no_extension_no_droplet(stager_cli, tree):
-    source = tree({"index.php": "<?php", "composer.json": '{"require": {"ext-imaginary": "*", "php": ">=7"}}'})
+    source = tree(
+        {"index.php": "<?php", "composer.json": '{"require": {"ext-imaginary": "*", "php": ">=7"}}'}
+    )
     done = stager_cli("build", source, "--json")
     assert done.returncode == 31
     assert "imaginary" in done.stdout
 
 
 def test_a_syntax_error_is_a_finding_and_no_droplet_is_written(stager_cli, tree, tmp_path):
-    done = stager_cli("build", tree({"index.php": "<?php echo 'unfinished"}), "-o", tmp_path / "x.tar.gz", "--json")
+    done = stager_cli(
+        "build", tree({"index.php": "<?php echo 'unfinished"}), "-o", tmp_path / "x.tar.gz", "--json"
+    )
     assert done.returncode == 60
     document = json.loads(done.stdout)
     findings = document["verification"]["findings"]
@@ -298,7 +326,12 @@ def test_a_syntax_error_is_a_finding_and_no_droplet_is_written(stager_cli, tree,
 
 
 def test_an_application_that_fails_shows_the_end_of_its_log(stager_cli, tree, tmp_path):
-    source = tree({"index.php": "<?php error_log('the reason why'); http_response_code(500);", "stager.yml": "health: {timeout: 3}"})
+    source = tree(
+        {
+            "index.php": "<?php error_log('the reason why'); http_response_code(500);",
+            "stager.yml": "health: {timeout: 3}",
+        }
+    )
     done = stager_cli("build", source, "-o", tmp_path / "x.tar.gz", "--verify", "boot", "--json")
     assert done.returncode == 60
     document = json.loads(done.stdout)
@@ -309,8 +342,12 @@ def test_an_application_that_fails_shows_the_end_of_its_log(stager_cli, tree, tm
 
 def test_a_value_for_the_build_alone_never_reaches_the_droplet(stager_cli, tree, tmp_path):
     source = tree({"index.php": "<?php", "stager.yml": "hooks: {before_build: 'echo $TOKEN > leaked.txt'}"})
-    done = stager_cli("build", source, "--build-env", "TOKEN=very-secret-value", "-o", tmp_path / "x.tar.gz", "--json")
+    done = stager_cli(
+        "build", source, "--build-env", "TOKEN=very-secret-value", "-o", tmp_path / "x.tar.gz", "--json"
+    )
     assert done.returncode == 60
-    finding = next(item for item in json.loads(done.stdout)["verification"]["findings"] if item["level"] == "error")
+    finding = next(
+        item for item in json.loads(done.stdout)["verification"]["findings"] if item["level"] == "error"
+    )
     assert (finding["check"], finding["path"]) == ("build-env", "app/leaked.txt")
     assert "very-secret-value" not in done.stdout + done.stderr

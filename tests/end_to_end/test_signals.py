@@ -54,7 +54,10 @@ def slow_source(phase, tree, programs):
         return tree({"index.php": "<?php"}), []
     if phase == "assemble":
         return tree(
-            {"index.php": "<?php", "stager.yml": "hooks: {before_build: 'sleep 60 & setsid sleep 61 & sleep 62'}"}
+            {
+                "index.php": "<?php",
+                "stager.yml": "hooks: {before_build: 'sleep 60 & setsid sleep 61 & sleep 62'}",
+            }
         ), []
     if phase == "pack":
         source = tree({"index.php": "<?php"})
