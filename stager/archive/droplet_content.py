@@ -104,24 +104,30 @@ def read_droplet(
     DropletCorrupt
         It is no droplet, cut short, or holds what no droplet may hold.
     """
-    if file is None and path.is_dir():
-        return _read_directory(path, is_hashing=is_hashing)
+    if file is None and os.path.isdir(path):
+        try:
+            return _read_directory(path, is_hashing=is_hashing)
+        except OSError as error:
+            raise _unreadable(path, error) from error
     try:
         opened = file or path.open("rb")
-    except OSError as error:
-        raise DropletCorrupt(
-            f"There is no droplet {path}."
-            if isinstance(error, FileNotFoundError)
-            else f"{path} cannot be read.",
-            details=error.strerror or "",
-            resolution="Name a file that `stager build` wrote, or a directory that it was unpacked to.",
-            slug="droplet-unreadable",
-        ) from error
+        opened.seek(0)
+    except OSError as error:  # a pipe opens, and cannot be sought in
+        raise _unreadable(path, error) from error
     try:
         return _read_file(path, opened, destination, is_hashing=is_hashing)
     finally:
         if file is None:
             opened.close()
+
+
+def _unreadable(path: Path, error: OSError) -> DropletCorrupt:
+    return DropletCorrupt(
+        f"There is no droplet {path}." if isinstance(error, FileNotFoundError) else f"{path} cannot be read.",
+        details=error.strerror or str(error),
+        resolution="Name a file that `stager build` wrote, or a directory that it was unpacked to.",
+        slug="droplet-unreadable",
+    )
 
 
 def _read_file(path: Path, file: Any, destination: Path | None, *, is_hashing: bool) -> Content:
@@ -236,7 +242,7 @@ def _manifest(path: Path, text: bytes | None) -> Manifest:
 
     try:
         document = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (both are safe)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date with 32 days
         raise DropletCorrupt(
             "The droplet's manifest cannot be read.",
             details=f"{MANIFEST_FILE}: {error}",

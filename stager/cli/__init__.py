@@ -78,5 +78,9 @@ def stager() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its status (DESIGN section 5, docs/exit-codes.md)."""
     from stager.cli.ending import run
+    from stager.cli.streams import open_closed_streams, settle_stdout
 
-    sys.exit(run(stager, list(sys.argv[1:] if arguments is None else arguments)))
+    open_closed_streams()
+    exit_code = run(stager, list(sys.argv[1:] if arguments is None else arguments))
+    settle_stdout()
+    sys.exit(exit_code)

@@ -8,8 +8,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
+from stager.cli.streams import Enduring
 from stager.model.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -47,16 +48,12 @@ class ConsoleReporter(Reporter):
     """What all manners share: writing that outlives a closed stderr, and the warnings so far."""
 
     def __init__(self, stream: TextIO, *, is_verbose: bool = False) -> None:
-        self.stream = stream
+        self.stream = cast("TextIO", Enduring(stream))
         self.is_verbose = is_verbose
 
     def write(self, line: str) -> None:
-        try:
-            self.stream.write(line + "\n")
-            self.stream.flush()
-        except (OSError, ValueError):
-            # Whoever read this went away. The build is not theirs to end.
-            self.stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        self.stream.write(line + "\n")
+        self.stream.flush()
 
     def result(self, line: str) -> None:
         """A line of the summary after the work."""
@@ -64,10 +61,10 @@ class ConsoleReporter(Reporter):
 
     def error(self, error: StagerError) -> None:
         """Show an error: what is the matter, what was seen, what to do."""
-        lines = [f"stager: {error.brief}"]
+        lines = [f"stager: {printable(error.brief)}"]
         lines += [f"  {printable(line)}" for line in error.details.splitlines()]
         if error.resolution:
-            lines += [f"→ {line}" for line in error.resolution.splitlines()]
+            lines += [f"→ {printable(line)}" for line in error.resolution.splitlines()]
         self.write("\n".join(lines))
 
 
@@ -186,16 +183,16 @@ class LiveReporter(ConsoleReporter):
 
         self._phase, self._last, self._started = TITLES.get(name, name), "", time.monotonic()
         console = Console(file=self.stream, highlight=False)
-        failed = True
-        with Live(console=console, get_renderable=self._line, refresh_per_second=8, transient=True) as live:
-            self._live = live
-            try:
+        mark = "✗"
+        try:
+            with Live(
+                console=console, get_renderable=self._line, refresh_per_second=8, transient=True
+            ) as self._live:
                 yield
-                failed = False
-            finally:
-                self._live = None
-        mark = "✗" if failed else "✓"
-        self.write(f"{mark} {self._phase} ({time.monotonic() - self._started:.1f} s)")
+            mark = "✓"
+        finally:
+            self._live = None
+            self.write(f"{mark} {self._phase} ({time.monotonic() - self._started:.1f} s)")
 
     def _line(self) -> Any:
         from rich.text import Text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -11,34 +12,50 @@ from typing import Any
 
 import click
 
-from stager.errors import Interrupted, StagerError, UsageError
+from stager.cli.streams import has_lost_reader
+from stager.errors import DiskFull, Interrupted, StagerError, UsageError
 
+#: EFBIG is what a limit on the size of files gives (ulimit -f).
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _BUG = "This is a bug in stager, not in your application."
 
 
 def run(group: click.Group, arguments: Sequence[str]) -> int:
     """Run ``group`` on ``arguments`` and return the exit code; never raises."""
+    is_traced = "--debug" in arguments or is_debugging()
+    problem: StagerError
     try:
         outcome = group.main(list(arguments), prog_name="stager", standalone_mode=False)
         return outcome if isinstance(outcome, int) else 0
     except click.exceptions.Exit as end:
         return end.exit_code
+    except SystemExit as end:
+        if has_lost_reader():  # so click ends when it meets EPIPE: whoever read the help has seen enough
+            return 0
+        problem = as_bug(end, is_debugging=is_traced)
     except click.ClickException as error:
-        return _end(arguments, _usage(error))
+        problem = _usage(error)
     except (click.Abort, KeyboardInterrupt):
-        return _end(arguments, Interrupted("Interrupted."))
+        problem = Interrupted("Interrupted.")
     except StagerError as error:
-        if "--debug" in arguments or is_debugging():
-            error.details += "\n" + "".join(traceback.format_exception(error))
-        return _end(arguments, error)
+        problem = error
+        if is_traced:
+            problem.details += "\n" + "".join(traceback.format_exception(error))
     except Exception as error:  # noqa: BLE001  (a bug is reported like everything else)
-        return _end(arguments, as_bug(error, is_debugging="--debug" in arguments))
+        problem = as_bug(error, is_debugging=is_traced)
+    return _end(arguments, problem)
 
 
-def as_bug(error: Exception, *, is_debugging: bool) -> StagerError:
-    """Wrap an exception that nobody foresaw."""
+def as_bug(error: BaseException, *, is_debugging: bool) -> StagerError:
+    """Wrap an exception that nobody foresaw. A full disk can be met anywhere, and is no bug."""
     from stager import __version__
 
+    if isinstance(error, OSError) and error.errno in FULL:
+        return DiskFull(
+            "No space is left on a disk that is needed.",
+            details=str(error),
+            resolution="Free some space (TMPDIR is needed, too) and try again.",
+        )
     details = (
         "".join(traceback.format_exception(error)) if is_debugging else f"{type(error).__name__}: {error}"
     )

@@ -47,6 +47,8 @@ def _files(patterns: tuple[str, ...]) -> list[str]:
 
 def _newest_first(paths: list[str]) -> list[str]:
     """By the numbers in them: python3.11 comes before python3.9."""
-    return sorted(
-        paths, key=lambda path: [(text, int(number or 0)) for text, number in _PARTS.findall(path)], reverse=True
-    )
+
+    def parts(path: str) -> list[tuple[str, int]]:
+        return [(text, int(number or 0)) for text, number in _PARTS.findall(path)]
+
+    return sorted(paths, key=parts, reverse=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 from stager.errors import DropletCorrupt
 from stager.model.host import HostTool
-from stager.model.memory import Share, WorkerModel
-from stager.model.plan import Command, Companion, Health, Limits, Process, Shell
+from stager.model.plan import Health, Limits, Process, Shell
+from stager.model.typed import WrongShape, read
 
 SCHEMA = 1
 #: The layers, from slow-changing to fast.
@@ -75,23 +75,31 @@ class Manifest:
             raise _corrupt("it is not a mapping")
         if document.get("schema") != SCHEMA:
             raise _corrupt(f"schema {document.get('schema')!r} is not {SCHEMA}")
+        missing = [name for name in _KEYS if name not in document]
+        if missing:
+            raise _corrupt(f"the key '{missing[0]}' is missing")
         try:
             return cls(
-                stager_version=str(document["stager_version"]),
-                runtimes=tuple(Runtime(**runtime) for runtime in document["runtimes"]),
-                processes=tuple(_process(type_, value) for type_, value in document["processes"].items()),
-                environment=dict(document["environment"]),
-                limits=Limits(**document["limits"]),
-                health=Health(**document["health"]),
-                tools=tuple(_tool(value) for value in document["tools"]),
-                writable=tuple(document["writable"]),
-                layers=tuple(Layer(**layer) for layer in document["layers"]),
-                measured=dict(document["measured"]),
+                processes=_processes(document["processes"]),
+                **{name: read(kind, document[name], name) for name, kind in _KEYS.items() if kind},
             )
-        except KeyError as error:
-            raise _corrupt(f"the key {error} is missing") from error
-        except (TypeError, ValueError, AttributeError) as error:
+        except WrongShape as error:
             raise _corrupt(str(error)) from error
+
+
+#: The keys of the document, and what each is read as; processes have a way of their own.
+_KEYS: dict[str, Any] = {
+    "stager_version": str,
+    "runtimes": tuple[Runtime, ...],
+    "processes": None,
+    "environment": Mapping[str, str],
+    "limits": Limits,
+    "health": Health,
+    "tools": tuple[HostTool, ...],
+    "writable": tuple[str, ...],
+    "layers": tuple[Layer, ...],
+    "measured": Mapping[str, int],
+}
 
 
 def plain(value: Any) -> Any:
@@ -113,31 +121,28 @@ def _process_document(process: Process) -> dict[str, Any]:
     return document
 
 
-def _process(type_: str, value: Mapping[str, Any]) -> Process:
-    fields = dict(value)
-    fields["command"] = _command(fields["command"])
-    fields["companions"] = tuple(
-        Companion(**{**companion, "command": tuple(companion["command"])})
-        for companion in fields["companions"]
+def _processes(document: object) -> tuple[Process, ...]:
+    processes = tuple(
+        _process(type_, value) for type_, value in read(Mapping[str, object], document, "processes").items()
     )
-    fields["checks"] = tuple(tuple(check) for check in fields["checks"])
-    if fields["workers"] is not None:
-        shares = tuple(Share(**share) for share in fields["workers"]["shares"])
-        fields["workers"] = WorkerModel(**{**fields["workers"], "shares": shares})
-    return Process(type=type_, **fields)
+    if not processes:
+        raise WrongShape("processes is empty")
+    return processes
 
 
-def _command(value: Any) -> Command:
-    if isinstance(value, Mapping):
-        return Shell(str(value["shell"]))
-    return tuple(str(word) for word in value)
-
-
-def _tool(value: Mapping[str, Any]) -> HostTool:
-    fields: dict[str, Any] = {
-        key: tuple(item) if isinstance(item, list) else item for key, item in value.items()
-    }
-    return HostTool(**fields)
+def _process(type_: str, document: object) -> Process:
+    where = f"processes.{type_}"
+    given = read(Mapping[str, object], document, where)
+    command = given.get("command")
+    if isinstance(command, Mapping):
+        given["command"] = Shell(read(str, command.get("shell"), f"{where}.command.shell"))
+    process: Process = read(Process, {**given, "type": type_}, where)
+    model = process.workers
+    if model is not None and (
+        model.worker_mib + model.overhead_mib < 1 or any(share.divisor < 1 for share in model.shares)
+    ):
+        raise WrongShape(f"{where}.workers divides by zero")
+    return process
 
 
 def _corrupt(what: str) -> DropletCorrupt:

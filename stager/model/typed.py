@@ -21,6 +21,8 @@ def read(kind: Any, value: object, where: str) -> Any:
         It is not one; ``where`` is the dotted path that the text begins with.
     """
     origin = get_origin(kind)
+    if kind is object or (is_dataclass(kind) and isinstance(value, kind)):  # type: ignore[arg-type]
+        return value
     if is_dataclass(kind):
         return _dataclass(kind, value, where)
     if origin is tuple:
@@ -29,14 +31,14 @@ def read(kind: Any, value: object, where: str) -> Any:
         return _mapping(get_args(kind)[1], value, where)
     if origin in (Union, types.UnionType):
         return _union(get_args(kind), value, where)
-    if origin is Literal:
-        if value in get_args(kind):
-            return value
-        raise _wrong(where, value, " or ".join(map(str, get_args(kind))))
     return _plain(kind, value, where)
 
 
 def _plain(kind: Any, value: object, where: str) -> Any:
+    if get_origin(kind) is Literal:
+        if value in get_args(kind):
+            return value
+        raise _wrong(where, value, " or ".join(map(str, get_args(kind))))
     # True is an int for Python, and none for anybody else; 10 is a fine number of seconds.
     accepted = (int, float) if kind is float else (kind,)
     if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
@@ -75,8 +77,6 @@ def _mapping(kind: Any, value: object, where: str) -> dict[str, Any]:
     for name in value:
         if not isinstance(name, str):
             raise WrongShape(f"{where} has the key {name!r}, which is not text")
-    if kind is object:
-        return dict(value)
     return {name: read(kind, item, f"{where}.{name}") for name, item in value.items()}
 
 

@@ -15,6 +15,7 @@ from stager.model.plan import BuildPlan, RunCommand
 from stager.model.reporter import Reporter
 from stager.phases.launch_scripts import launch_scripts
 from stager.phases.plan import Plan
+from stager.phases.secrets import credentials
 from stager.phases.steps import Surroundings, check_offline, check_tools, run_steps
 from stager.rendering import Renderer
 from stager.source.materialise import materialise
@@ -174,7 +175,7 @@ def _work(planned: Plan, source: Tree, workspace: Workspace, request: Request, r
         temporary=workspace.directory("tmp"),
         cache=cache.resolve(),
         environment=environment,
-        secrets=tuple(settings.build_environment.values()),
+        secrets=(*settings.build_environment.values(), *credentials(request.services)),
         marker=workspace.marker,
         is_offline=request.offline,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ from stager.execution.workspace import Workspace
 from stager.model.droplet import Manifest
 from stager.model.report import DropletFile
 from stager.phases.assemble import Assembled
+from stager.phases.secrets import SECRET_LENGTH, credentials
 from stager.phases.unpublished import Unpublished, UnpublishedDirectory, unpublished_at
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 FIXED_TIME = 315532801
 #: What findings call the needles that are looked for.
 BUILD_PATH, BUILD_ENV, SERVICES = "build path", "--build-env", "--services"
-#: A shorter value (true, 1, prod) stands in any file, and is no secret.
-SECRET_LENGTH = 6
 
 
 class PackedDroplet:
@@ -188,26 +187,7 @@ def _needles(assembled: Assembled, request: Request, workspace: Workspace) -> li
     secrets = [
         (f"{BUILD_ENV} {name}", value) for name, value in assembled.plan.settings.build_environment.items()
     ]
-    secrets += [(SERVICES, value) for value in _credentials(request.services)]
+    secrets += [(SERVICES, value) for value in credentials(request.services)]
     return needles + [
         Needle(label, os.fsencode(value)) for label, value in secrets if len(value) >= SECRET_LENGTH
     ]
-
-
-def _credentials(services: str) -> Iterator[str]:
-    """Every string under a ``credentials`` key of VCAP_SERVICES."""
-    if not services:
-        return
-    import json
-
-    def strings(value: object, *, is_secret: bool) -> Iterator[str]:
-        if isinstance(value, str) and is_secret:
-            yield value
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                yield from strings(item, is_secret=is_secret or key == "credentials")
-        elif isinstance(value, list):
-            for item in value:
-                yield from strings(item, is_secret=is_secret)
-
-    yield from dict.fromkeys(strings(json.loads(services), is_secret=False))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stager.buildpack import Check, PlanContext
-from stager.errors import NoStartCommand, PlanError, PluginBroken, StagerError
+from stager.errors import ConfigurationError, NoStartCommand, PlanError, PluginBroken, StagerError
 from stager.model.droplet import Runtime
 from stager.model.host import HostFacts, HostTool, ToolFact
 from stager.model.plan import BuildPlan, Process, RunHook
@@ -138,6 +138,13 @@ def _with_processes(build: BuildPlan, settings: Settings) -> BuildPlan:
             details=f"The {build.runtime} plan has no process, and there is no Procfile.",
             resolution="Add a Procfile with a line such as `web: ./serve --port $PORT`.",
         )
+    for name, value in settings.environment.items():
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise ConfigurationError(
+                f"The value of the variable {name} is not UTF-8.",
+                details="It goes into droplet.yaml, which is text.",
+                resolution="Set it where the droplet is started: there it may hold any bytes.",
+            )
     hooks = settings.hooks
     before = (RunHook("before_build", hooks.before_build),) if hooks.before_build else ()
     after = (RunHook("after_build", hooks.after_build),) if hooks.after_build else ()

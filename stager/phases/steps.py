@@ -14,6 +14,7 @@ from stager.execution.run import Outcome, run
 from stager.model.host import HostFacts
 from stager.model.plan import BuildPlan, RunCommand, RunHook, Step
 from stager.model.reporter import Reporter
+from stager.phases.secrets import SECRET_LENGTH
 
 #: What a step inherits of the caller's environment: how to reach the network, and nothing else.
 INHERITED = (
@@ -27,8 +28,6 @@ INHERITED = (
     "SSL_CERT_DIR",
     "SOURCE_DATE_EPOCH",
 )
-#: A value shorter than this is no secret, and hiding it would garble the output.
-SECRET_LENGTH = 6
 
 
 @dataclass(frozen=True, slots=True)

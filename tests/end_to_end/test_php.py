@@ -351,3 +351,8 @@ def test_a_value_for_the_build_alone_never_reaches_the_droplet(stager_cli, tree,
     )
     assert (finding["check"], finding["path"]) == ("build-env", "app/leaked.txt")
     assert "very-secret-value" not in done.stdout + done.stderr
+
+
+def test_ini_folders_of_the_host_do_not_push_ours_out(owned, start, unprivileged_user):
+    site = start(owned, account=unprivileged_user, environment={"PHP_INI_SCAN_DIR": "/nonexistent"})
+    assert site.get("/settings.php").text == "Europe/Tallinn 7"

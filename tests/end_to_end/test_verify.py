@@ -468,7 +468,7 @@ def bare_host(tmp_path):
 def test_doctor_on_a_bare_host_says_what_is_missing_and_what_installs_it(bare_host):
     done = bare_host("doctor")
     assert done.returncode == 0, done.stderr
-    assert "ready" not in done.stdout.splitlines()[0]
+    assert done.stdout.splitlines()[0] == "php: not ready"
     assert "apache2 is missing: answers HTTP requests (package apache2)" in done.stdout
     install = done.stdout.splitlines()[-1].split()
     assert install[:2] == ["apt-get", "install"]

@@ -52,7 +52,8 @@ def web_process(application: Application, php: Interpreter, grace: float) -> Pro
         companions=(fpm_companion(),) if is_fpm else (),
         workers=worker_model(php.server, limit_mib(in_force), in_force),
         checks=(apache_check(), fpm_check()) if is_fpm else (apache_check(),),
-        environment={"PHP_INI_SCAN_DIR": SCAN},
+        # What the host's shell says of other folders comes first; ours are read in any case.
+        environment={"PHP_INI_SCAN_DIR": "${PHP_INI_SCAN_DIR}" + SCAN},
     )
 
 

@@ -373,3 +373,18 @@ def test_what_a_shell_exports_does_not_mislead_it(server, tmp_path):
     evil = {"BASH_ENV": str(tmp_path / "evil"), "BASH_FUNC_kill%%": "() { :; }", "POSIXLY_CORRECT": "1"}
     server.stops(environment={**evil, "SHELLOPTS": "noexec:xtrace", "IFS": "0123456789", "GLOBIGNORE": "*"})
     assert started.end() == 0
+
+
+def test_what_run_pid_says_is_never_run(server, tmp_path):
+    started = server.start()
+    started.wait_for("^serving")
+    trap = f"a[$(touch${{IFS}}{tmp_path}/sprung)]"
+    with server.run_pid.open("a") as file:
+        file.write(
+            f"process {trap} 1\nprocess 1 {trap}\ndrain {trap} 2\ndrain 3 {trap}\nsockets {trap}\n{trap}\n"
+        )
+    server.stops(environment={"STAGER_STARTING": trap})
+    server.run_pid.write_text(f"1 {trap} web\n{trap} 1\n")
+    server.stops()
+    assert started.end() == 0
+    assert not (tmp_path / "sprung").exists()
