@@ -82,6 +82,8 @@ def run(
                 _bg=True,
                 _bg_exc=False,
                 _timeout=timeout,
+                # Else it is the locale's, which knows no é where that is C.
+                _encoding="utf-8",
                 _decode_errors="replace",
             )
         except sh.ForkException as error:

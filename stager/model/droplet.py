@@ -133,6 +133,8 @@ def _processes(document: object) -> tuple[Process, ...]:
 def _process(type_: str, document: object) -> Process:
     where = f"processes.{type_}"
     given = read(Mapping[str, object], document, where)
+    if "type" in given:
+        raise WrongShape(f"{where}.type is not known")
     command = given.get("command")
     if isinstance(command, Mapping):
         given["command"] = Shell(read(str, command.get("shell"), f"{where}.command.shell"))

@@ -27,7 +27,7 @@ def read(kind: Any, value: object, where: str) -> Any:
         return _dataclass(kind, value, where)
     if origin is tuple:
         return _tuple(get_args(kind)[0], value, where)
-    if origin is not None and issubclass(Mapping, origin):
+    if origin is Mapping:
         return _mapping(get_args(kind)[1], value, where)
     if origin in (Union, types.UnionType):
         return _union(get_args(kind), value, where)

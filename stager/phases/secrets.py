@@ -1,4 +1,4 @@
-"""What must not be shown, and not get into a droplet: the build environment's values, services' credentials."""
+"""What must not be shown nor get into a droplet: the build environment's values, services' credentials."""
 
 from __future__ import annotations
 

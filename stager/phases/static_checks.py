@@ -82,7 +82,8 @@ def check_syntax(
                 Finding("syntax", "skipped", f"{check.tool} is not on this host: not parsed", check.path)
             )
             continue
-        file = root / check.path.removeprefix("app/")
+        # Absolute: a source that is called -app would be an option.
+        file = root.absolute() / check.path.removeprefix("app/")
         answer = probe(
             [fact.path, *check.arguments, str(file)],
             timeout=CHECK_SECONDS,

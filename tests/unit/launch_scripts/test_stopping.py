@@ -388,3 +388,21 @@ def test_what_run_pid_says_is_never_run(server, tmp_path):
     server.stops()
     assert started.end() == 0
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_term_at_any_moment_of_the_start_leaves_nothing(make_droplet, tmp_path):
+    for number in range(25):
+        droplet = make_droplet(Process("web", (*PYTHON, "-c", "import time; time.sleep(1000)")))
+        folder = tmp_path / f"bin{number}"
+        folder.mkdir()
+        # Where the directory was made is known to mktemp alone, if it is interrupted.
+        (folder / "mktemp").write_text(f'#!/bin/sh\n/usr/bin/mktemp "$@" | tee "{folder}/made"\n')
+        (folder / "mktemp").chmod(0o755)
+        started = droplet.start(environment={"PATH": f"{folder}:{os.environ['PATH']}"})
+        time.sleep(number * 0.003)
+        started.process.terminate()
+        assert started.end() in {-signal.SIGTERM, 143}
+        droplet.stops()
+        made = (folder / "made").read_text().strip() if (folder / "made").exists() else ""
+        assert not made or not Path(made).exists()
+        assert not droplet.run_pid.exists()
