@@ -172,7 +172,7 @@ def _collect(collector: _Collector, package: str, name: str, plugin: object) -> 
 def _add(collector: _Collector, package: str, buildpack: Buildpack[Any]) -> None:
     from stager.buildpack import Buildpack
 
-    if not isinstance(buildpack, Buildpack) or not _is_name(getattr(buildpack, "runtime", "")):
+    if not isinstance(buildpack, Buildpack) or not _is_named(buildpack):
         collector.broken(package, f"{buildpack!r} is not a Buildpack with a runtime.")
         return
     for name in (buildpack.runtime, *buildpack.aliases):
@@ -186,8 +186,11 @@ def _add(collector: _Collector, package: str, buildpack: Buildpack[Any]) -> None
     collector.packages[buildpack.runtime] = package
 
 
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and value != ""
+def _is_named(buildpack: Buildpack[Any]) -> bool:
+    runtime: object = getattr(buildpack, "runtime", "")
+    aliases: object = buildpack.aliases
+    names = [runtime, *aliases] if isinstance(aliases, tuple | list) else [None]
+    return all(isinstance(name, str) and name for name in names)
 
 
 def _misspelt(plugin: object) -> str:

@@ -85,6 +85,14 @@ def _plan_one(
             details=f"Its plan() returned {made!r}, not a BuildPlan.",
             resolution="Ask its author, or name another runtime with --runtime.",
         )
+    for path in (*(file.path for file in made.files), *made.directories):
+        # Below app/ is what the user uploaded, and nothing of it is replaced.
+        if not path or path.split("/")[0] == "app" or not {"", ".", ".."}.isdisjoint(path.split("/")):
+            raise PluginBroken(
+                f"The plugin {registry.packages[name]} is broken.",
+                details=f"Its plan generates {path!r}, which is no place for generated files.",
+                resolution="Ask its author, or name another runtime with --runtime.",
+            )
     return made
 
 

@@ -356,3 +356,18 @@ def test_a_value_for_the_build_alone_never_reaches_the_droplet(stager_cli, tree,
 def test_ini_folders_of_the_host_do_not_push_ours_out(owned, start, unprivileged_user):
     site = start(owned, account=unprivileged_user, environment={"PHP_INI_SCAN_DIR": "/nonexistent"})
     assert site.get("/settings.php").text == "Europe/Tallinn 7"
+
+
+@pytest.mark.parametrize("server", ["mod_php"], indirect=True)
+def test_started_as_root_a_folder_that_the_checkout_lacks_is_made_and_can_be_written_to(
+    built, tree, unpack, start, server, tmp_path, unprivileged_user
+):
+    symfony = {
+        "composer.json": "{}",
+        "bin/console": "#!/usr/bin/env php\n<?php",
+        "config/bundles.php": "<?php return [];",
+        "public/index.php": "<?php echo file_put_contents(__DIR__ . '/../var/cache', 'kept') ? 'kept' : 'lost';",
+    }
+    built(tree(symfony))
+    site = start(unpack(tmp_path / "droplet.tar.gz"))
+    assert site.get("/").text == "kept"

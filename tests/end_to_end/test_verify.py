@@ -363,7 +363,7 @@ def test_inspect_shows_manifest_processes_and_sizes(stager_cli, droplets, name):
     assert document["sizes"]["by_folder"]["app/"] == sum(len(text) for text in APPLICATION.values())
 
     text = stager_cli("inspect", droplets / name).stdout
-    for expected in ("staged for php", "web: ", "worker: php worker.php", "requests in flight finish", "Layers:", "apache2"):
+    for expected in ("Staged for php", "web: ", "worker: php worker.php", "requests in flight finish", "Layers:", "apache2"):
         assert expected in text
 
 

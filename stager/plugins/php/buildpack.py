@@ -54,7 +54,6 @@ class PhpBuildpack(Buildpack[PhpOptions]):
             ),
             tools=php.tools if is_ours else (),
             writable=tuple(f"app/{path}" for path in written),
-            directories=tuple(f"app/{path}" for path in written if not source.has(path)),
             choices=choices(application, php),
             warnings=(*unchecked, *warnings(application, php, command, heroku)),
             syntax_checks=(SyntaxCheck(PHP.name, ("-l",), f"app/{root.entry}"),) if root.entry else (),
