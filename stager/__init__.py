@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     )
     from stager.model.report import Record
     from stager.model.reporter import Reporter
+    from stager.model.request import Request
     from stager.model.source_tree import SourceTree
-    from stager.staging import Request, stage
+    from stager.staging import stage
 
 __version__ = "0.1.0"
 
@@ -63,7 +64,8 @@ _HOMES = {
     "stager.model.report": ("Record",),
     "stager.model.reporter": ("Reporter",),
     "stager.model.source_tree": ("SourceTree",),
-    "stager.staging": ("Request", "stage"),
+    "stager.model.request": ("Request",),
+    "stager.staging": ("stage",),
 }
 
 __all__ = [

@@ -2,71 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO, Literal
-
 from stager.execution.host import ask
 from stager.execution.workspace import Workspace
 from stager.model.report import Record, Recording
 from stager.model.reporter import Reporter, Silent
+from stager.model.request import Request
 from stager.phases.assemble import assemble
 from stager.phases.detect import detect
 from stager.phases.pack import pack
 from stager.phases.plan import Plan, plan
-from stager.phases.unpublished import Format
 from stager.phases.verify import demand, static_checks, verify
 from stager.registry import Registry, load_registry
 from stager.settings import Settings, load_settings
 from stager.source.opening import locate_source
 from stager.source.tree import Tree
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be staged, and how.
-
-    Parameters
-    ----------
-    source:
-        A directory, an archive, or ``-`` for a tar stream on ``stdin``.
-    output:
-        Where the droplet goes.
-    format:
-        ``tar.gz``, ``tar.zst`` or ``dir``.
-    flags:
-        Settings that win over everything, by dotted key: ``{"php.document_root": "public"}``.
-    config:
-        Read instead of the source's ``stager.yml``.
-    environment:
-        The caller's environment: ``STAGER_*`` settings are read from it.
-    services:
-        ``VCAP_SERVICES`` for hooks and for the boot; never put into the droplet.
-    cache_directory:
-        Where package managers keep what they fetched; None for none that outlives the build.
-    verify:
-        How much of the droplet is verified before it is published.
-    max_size:
-        Unpacked bytes of a source at most; None for the default.
-    excluded:
-        Host paths that are not part of the source although they lie in it (the output, the report).
-    """
-
-    source: str
-    output: Path = Path("app.droplet.tar.gz")
-    format: Format = "tar.gz"
-    flags: Mapping[str, object] = field(default_factory=dict)
-    config: Path | None = None
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    services: str = ""
-    cache_directory: Path | None = None
-    offline: bool = False
-    verify: Literal["none", "static", "boot"] = "static"
-    max_size: int | None = None
-    excluded: tuple[Path, ...] = ()
-    stdin: BinaryIO | None = None
 
 
 def stage(request: Request, reporter: Reporter | None = None, record: Record | None = None) -> Record:

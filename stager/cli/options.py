@@ -13,7 +13,7 @@ import click
 from stager.errors import UsageError
 
 if TYPE_CHECKING:
-    from stager.staging import Request
+    from stager.model.request import Request
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -73,8 +73,8 @@ def make_request(
     **others: Any,
 ) -> Request:
     """The request that the shared options ask for; ``others`` are fields of Request."""
+    from stager.model.request import Request
     from stager.settings import parse_size
-    from stager.staging import Request
 
     flags: dict[str, object] = {"runtime": runtimes, "memory": memory, "disk": disk, "fds": fds}
     flags.update(_pairs("--set", settings))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stager.errors import UsageError
 from stager.execution.workspace import Workspace
@@ -13,6 +12,7 @@ from stager.model.droplet import Manifest
 from stager.model.entry import Entry, Kind, file_of_bytes
 from stager.model.plan import BuildPlan, RunCommand
 from stager.model.reporter import Reporter
+from stager.model.request import Request
 from stager.phases.launch_scripts import launch_scripts
 from stager.phases.plan import Plan
 from stager.phases.secrets import credentials
@@ -20,9 +20,6 @@ from stager.phases.steps import Surroundings, check_offline, check_tools, run_st
 from stager.rendering import Renderer
 from stager.source.materialise import materialise
 from stager.source.tree import Tree
-
-if TYPE_CHECKING:
-    from stager.staging import Request
 
 #: Empty, and writable where the droplet runs (DESIGN section 6).
 DIRECTORIES = ("logs", "run", "tmp")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from stager.archive.compression import Compression
 from stager.archive.digest_list import NAME, line_of
@@ -24,12 +24,10 @@ from stager.errors import ConfigurationError
 from stager.execution.workspace import Workspace
 from stager.model.droplet import Manifest
 from stager.model.report import DropletFile
+from stager.model.request import Request
 from stager.phases.assemble import Assembled
 from stager.phases.secrets import SECRET_LENGTH, credentials
 from stager.phases.unpublished import Unpublished, UnpublishedDirectory, unpublished_at
-
-if TYPE_CHECKING:
-    from stager.staging import Request
 
 #: 1980-01-01T00:00:01Z, as Cloud Native Buildpacks have it: zip tools know no earlier year, and a second
 #: that is not zero shows that it was set on purpose.

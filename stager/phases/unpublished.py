@@ -7,12 +7,11 @@ import errno
 import os
 import shutil
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from stager.archive.output import write_failed
 from stager.errors import OutputNotWritable
-
-Format = Literal["tar.gz", "tar.zst", "dir"]
+from stager.model.request import Format
 
 
 class UnpublishedFile:

@@ -19,6 +19,7 @@ from stager.model.droplet import Manifest
 from stager.model.entry import Kind
 from stager.model.finding import Finding, Verification
 from stager.model.reporter import Reporter
+from stager.model.request import Request
 from stager.phases.assemble import Assembled
 from stager.phases.content_checks import check_content
 from stager.phases.pack import BUILD_PATH, PackedDroplet
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from stager.launch.boot import BootResult
-    from stager.staging import Request
 
 BUILD_CHECKS = ("build-path", "build-env", "scripts", "configuration", "syntax")
 DROPLET_CHECKS = ("manifest", "digests", "layers", "names", "modes", "links", "scripts", "configuration")
