@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from stager.archive.output import write_failed
+from stager.archive.source_file import CHUNK_BYTES
 from stager.errors import PackError
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -36,6 +37,7 @@ class DropletDirectory:
         self._links: list[tuple[bytes, bytes]] = []
         self._descriptor = -1
         self._size = 0
+        self._block = memoryview(bytearray(CHUNK_BYTES + 1))
         with self._writing():
             os.mkdir(self._root)
             os.chmod(self._root, _DIRECTORY_MODE)
@@ -51,17 +53,20 @@ class DropletDirectory:
     def end(self) -> None:
         pass
 
-    def file(self, name: bytes, mode: int, data: bytes) -> None:
-        self.begin_file(name, mode, len(data))
-        self.file_data(data)
-        self.end_file(len(data))
+    def file(self, name: bytes, mode: int, size: int) -> memoryview:
+        self.begin_file(name, mode, size)
+        return self._block[: size + 1]
+
+    def filled(self, size: int) -> None:
+        self.file_data(self._block[:size])
+        self.end_file(size)
 
     def begin_file(self, name: bytes, mode: int, size: int) -> None:
         with self._writing():
             self._descriptor = os.open(self._place(name), _FLAGS, mode)
             os.fchmod(self._descriptor, mode)
 
-    def file_data(self, chunk: bytes) -> None:
+    def file_data(self, chunk: bytes | memoryview) -> None:
         rest = memoryview(chunk)
         with self._writing():
             while rest:

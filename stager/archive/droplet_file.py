@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+from stager.archive.blocks import BLOCK_BYTES, FULL_BYTES, Blocks
 from stager.archive.compression import READ_BYTES, Compression, compressor
 from stager.archive.output import MemberPipe, Output
 from stager.archive.source_file import changed
 from stager.archive.tar_headers import END, TarHeaders, padding
-
-#: Headers and files are joined to blocks of at least this, each of which is one call of the compressor.
-#: 256 KiB to 2 MiB make no difference in time.
-_BLOCK_BYTES = 1 << 20
 
 
 class DropletFile:
@@ -32,38 +29,55 @@ class DropletFile:
         self._compression = compression
         self._headers = TarHeaders(mtime)
         self._pipe: MemberPipe | None = None
-        self._pieces: list[bytes] = []
-        self._pending = 0
+        self._blocks = Blocks()
+        self._block = self._blocks.take()
+        self._filled = 0
+        #: Without the padding of files: a full block is told by what it holds, as it always was, because
+        #: where blocks end shows in ISA-L's bytes.
+        self._content = 0
 
     @property
     def position(self) -> int:
         return self._output.size
 
     def begin(self) -> None:
-        self._pipe = MemberPipe(compressor(self._compression), self._output)
+        self._pipe = MemberPipe(compressor(self._compression), self._output, self._blocks)
 
     def end(self) -> None:
-        self._flush()
+        self._hand_over()
         if self._pipe is not None:
             self._pipe.close()
         self._pipe = None
 
-    def file(self, name: bytes, mode: int, data: bytes) -> None:
-        size = len(data)
+    def file(self, name: bytes, mode: int, size: int) -> memoryview:
         header = self._headers.file(name, mode, size)
-        self._pieces += (header, data, padding(size))
-        self._pending += len(header) + size
-        if self._pending >= _BLOCK_BYTES:
-            self._flush()
+        start = self._filled + len(header)
+        self._block[self._filled : start] = header
+        self._filled = start
+        self._content += len(header) + size
+        return self._block[start : start + size + 1]
+
+    def filled(self, size: int) -> None:
+        zeros = padding(size)
+        start = self._filled + size
+        self._filled = end = start + len(zeros)
+        self._block[start:end] = zeros
+        if self._content >= FULL_BYTES:
+            self._hand_over()
 
     def begin_file(self, name: bytes, mode: int, size: int) -> None:
         self.file_data(self._headers.file(name, mode, size))
 
     def file_data(self, chunk: bytes) -> None:
-        self._pieces.append(chunk)
-        self._pending += len(chunk)
-        if self._pending >= _BLOCK_BYTES:
-            self._flush()
+        rest = memoryview(chunk)
+        while rest:
+            piece = rest[: BLOCK_BYTES - self._filled]
+            self._block[self._filled : self._filled + len(piece)] = piece
+            self._filled += len(piece)
+            self._content += len(piece)
+            rest = rest[len(piece) :]
+            if self._content >= FULL_BYTES:
+                self._hand_over()
 
     def end_file(self, size: int) -> None:
         self.file_data(padding(size))
@@ -96,8 +110,8 @@ class DropletFile:
             self._pipe.abort()
         self._pipe = None
 
-    def _flush(self) -> None:
-        if self._pieces and self._pipe is not None:
-            self._pipe.put(b"".join(self._pieces))
-            self._pieces.clear()
-            self._pending = 0
+    def _hand_over(self) -> None:
+        if self._filled and self._pipe is not None:
+            self._pipe.put(self._block, self._filled)
+            self._block = self._blocks.take()
+            self._filled = self._content = 0

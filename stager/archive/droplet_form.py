@@ -21,8 +21,11 @@ class DropletForm(Protocol):
     def end(self) -> None:
         """End a layer: all of it is written."""
 
-    def file(self, name: bytes, mode: int, data: bytes) -> None:
-        """Put a regular file."""
+    def file(self, name: bytes, mode: int, size: int) -> memoryview:
+        """Begin a regular file of at most CHUNK_BYTES: gives the place for its bytes, and for one more."""
+
+    def filled(self, size: int) -> None:
+        """End that file: its bytes are there."""
 
     def begin_file(self, name: bytes, mode: int, size: int) -> None:
         """Begin a regular file whose bytes come in pieces."""

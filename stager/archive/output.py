@@ -8,14 +8,12 @@ import queue
 import threading
 from typing import BinaryIO
 
+from stager.archive.blocks import Blocks
 from stager.archive.compression import Compressor
 from stager.errors import DiskFull, OutputNotWritable, PackError
 
 #: EFBIG is what a limit on the size of files gives (ulimit -f).
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-#: Blocks that may wait for the compressor, of 1 to 2 MiB each. Two are enough to keep it busy; with more the
-#: memory grows and nothing else does.
-_WAITING_BLOCKS = 3
 _ABORT_SECONDS = 5.0
 
 
@@ -49,7 +47,7 @@ class Output:
         self._digest = hashlib.sha256(usedforsecurity=False)
         self.size = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Write all of ``data``. Raises DiskFull, OutputNotWritable."""
         rest = memoryview(data)
         try:
@@ -85,26 +83,36 @@ class MemberPipe:
 
     The compressors and SHA-256 let go of the interpreter's lock, so that on two cores reading and hashing
     the sources costs nothing beside compressing them.
+
+    Parameters
+    ----------
+    compressor:
+        Of this member alone.
+    output:
+        Where it goes.
+    blocks:
+        Where every block goes back to when it is compressed.
     """
 
-    def __init__(self, compressor: Compressor, output: Output) -> None:
+    def __init__(self, compressor: Compressor, output: Output, blocks: Blocks) -> None:
         self._compressor = compressor
         self._output = output
-        self._blocks: queue.Queue[bytes | None] = queue.Queue(_WAITING_BLOCKS)
+        self._blocks = blocks
+        self._waiting: queue.SimpleQueue[tuple[memoryview, int] | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
         self._is_aborted = False
         self._thread = threading.Thread(target=self._run, name="stager-compress", daemon=True)
         self._thread.start()
 
-    def put(self, block: bytes) -> None:
-        """Hand over a block; waits while the compressor is behind. Raises what failed in the thread."""
+    def put(self, block: memoryview, size: int) -> None:
+        """Hand over a block of which ``size`` bytes are filled. Raises what failed in the thread."""
         if self._failure is not None:
             raise self._failure
-        self._blocks.put(block)
+        self._waiting.put((block, size))
 
     def close(self) -> None:
         """End the member, and wait until all of it is written. Raises what failed in the thread."""
-        self._blocks.put(None)
+        self._waiting.put(None)
         self._thread.join()
         if self._failure is not None:
             raise self._failure
@@ -112,10 +120,8 @@ class MemberPipe:
     def abort(self) -> None:
         """Give the member up; what was written of it stays."""
         self._is_aborted = True
-        try:
-            self._blocks.put(None, timeout=_ABORT_SECONDS)
-        except queue.Full:
-            return  # It hangs in a write to a pipe that nobody reads; being a daemon, it ends with us.
+        self._waiting.put(None)
+        # It may hang in a write to a pipe that nobody reads; being a daemon, it ends with us.
         self._thread.join(_ABORT_SECONDS)
 
     def _run(self) -> None:
@@ -123,17 +129,21 @@ class MemberPipe:
             self._compress()
         except BaseException as error:  # noqa: BLE001 - it is raised again, in the thread that waits
             self._failure = error
-            # The reading thread may be waiting for a place in the queue: it gets one, and learns at its next.
-            while self._blocks.get() is not None:
-                pass
+            # The reading thread may be waiting for a block: it gets one, and learns at its next.
+            while (item := self._waiting.get()) is not None:
+                self._blocks.give_back(item[0])
 
     def _compress(self) -> None:
-        while (block := self._blocks.get()) is not None:
-            if not self._is_aborted:
-                self._write(self._compressor.compress(block))
+        while (item := self._waiting.get()) is not None:
+            block, size = item
+            try:
+                if not self._is_aborted:
+                    self._write(self._compressor.compress(block[:size]))
+            finally:
+                self._blocks.give_back(block)
         if not self._is_aborted:
             self._write(self._compressor.flush())
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         if data:
             self._output.write(data)

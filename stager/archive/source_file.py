@@ -1,4 +1,4 @@
-"""The bytes of one source file, read once, and certain to be as many as were announced."""
+"""The bytes of one file, read once, and certain to be as many as were announced."""
 
 from __future__ import annotations
 
@@ -19,29 +19,50 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ESTALE})
 
 
-def read_whole(path: str, source: str, size: int) -> bytes:
-    """All of a file of at most CHUNK_BYTES.
+def read_whole(path: str, source: str | bytes, size: int, room: memoryview) -> memoryview:
+    """All of a file, put into ``room``: the part of it that holds the file.
 
-    ``path`` is its name in the droplet, ``source`` where it lies. Raises SourceChanged where it is not a
-    regular file of ``size`` bytes any more, SourceUnreadable where it cannot be read.
+    Parameters
+    ----------
+    path:
+        Its name in the droplet.
+    source:
+        Where it lies, or the bytes themselves.
+    size:
+        As it was announced, in bytes.
+    room:
+        At least one byte more than that.
+
+    Raises
+    ------
+    SourceChanged
+        It is not a regular file of that size any more.
+    SourceUnreadable
+        It cannot be read.
     """
+    if isinstance(source, bytes):
+        room[:size] = _as_announced(path, source, size)
+        return room[:size]
     try:
         descriptor = os.open(source, _FLAGS)
         try:
             # One byte more than there should be: a single call shows that the size is right, and fstat's
             # microsecond is saved. Only what has no bytes could be something else than a file.
-            data = os.read(descriptor, size + 1)
-            if len(data) != size or not size:
-                data = _completed(descriptor, data, size, path)
+            found = os.readv(descriptor, (room,))
+            if found != size or not size:
+                _complete(descriptor, found, size, path, room)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise _unreadable(error, path, source) from error
-    return data
+    return room[:size]
 
 
-def read_chunks(path: str, source: str, size: int) -> Iterator[bytes]:
-    """A file of any size in pieces of CHUNK_BYTES, the last one shorter. Raises as ``read_whole``."""
+def read_chunks(path: str, source: str | bytes, size: int) -> Iterator[bytes]:
+    """A file of any size in pieces: of CHUNK_BYTES, but for the last one. Raises as ``read_whole``."""
+    if isinstance(source, bytes):
+        yield _as_announced(path, source, size)
+        return
     with _opened(path, source) as descriptor:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size != size:
@@ -89,16 +110,24 @@ def _opened(path: str, source: str) -> Iterator[int]:
         raise _unreadable(error, path, source) from error
 
 
-def _completed(descriptor: int, data: bytes, size: int, path: str) -> bytes:
-    """The rest of a file that gave less or more at once than it should: some file systems read short."""
+def _as_announced(path: str, data: bytes, size: int) -> bytes:
+    if len(data) != size:
+        raise changed(path, f"it was announced with {size} bytes, and has {len(data)}")
+    return data
+
+
+def _complete(descriptor: int, found: int, size: int, path: str, room: memoryview) -> None:
+    """Read the rest of a file that gave less or more at once than it should: some file systems read short."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise changed(path, "it was a regular file, and is not one now")
-    if len(data) < size:
-        data += _read_exactly(descriptor, size + 1 - len(data))
-    if len(data) != size:
-        now = "more" if len(data) > size else str(len(data))
+    while found <= size:
+        more = os.readv(descriptor, (room[found:],))
+        if not more:
+            break
+        found += more
+    if found != size:
+        now = "more" if found > size else str(found)
         raise changed(path, f"it had {size} bytes, and has {now} now")
-    return data
 
 
 def _read_exactly(descriptor: int, size: int) -> bytes:

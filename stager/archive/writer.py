@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+from binascii import hexlify
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -15,7 +16,7 @@ from stager.archive.droplet_form import DropletForm
 from stager.archive.layer_listing import LayerListing
 from stager.archive.needles import Needle, NeedleSearch
 from stager.archive.packed import Member, Packed
-from stager.archive.source_file import CHUNK_BYTES, changed, descriptor_chunks, read_chunks, read_whole
+from stager.archive.source_file import CHUNK_BYTES, descriptor_chunks, read_chunks, read_whole
 from stager.model.droplet import Layer
 from stager.model.entry import Entry, Kind, file_of_bytes
 
@@ -122,26 +123,21 @@ class DropletWriter:
     def _add_file(self, entry: Entry, listing: LayerListing) -> None:
         path, _, mode, source, size = entry
         name = os.fsencode(path)
-        if isinstance(source, bytes):
-            data = source
-            if len(data) != size:
-                raise changed(path, f"it was announced with {size} bytes, and has {len(data)}")
-        elif size > CHUNK_BYTES:
-            self._add_large_file(entry, name, source, listing)
+        if size > CHUNK_BYTES:
+            self._add_large_file(entry, name, listing)
             return
-        else:
-            data = read_whole(path, source, size)
-        listing.file(name, mode, hashlib.sha256(data, usedforsecurity=False).hexdigest().encode(), size)
+        data = read_whole(path, source, size, self._form.file(name, mode, size))
+        listing.file(name, mode, hexlify(sha256(data).digest()), size)
         if self._search:
             self._search.look(path, name)
-            self._search.look(path, data)
-        self._form.file(name, mode, data)
+            self._search.look(path, bytes(data))
+        self._form.filled(size)
 
-    def _add_large_file(self, entry: Entry, name: bytes, source: str, listing: LayerListing) -> None:
-        path, _, mode, _, size = entry
+    def _add_large_file(self, entry: Entry, name: bytes, listing: LayerListing) -> None:
+        path, _, mode, source, size = entry
         self._search.look(path, name)
         self._form.begin_file(name, mode, size)
-        digest = hashlib.sha256(usedforsecurity=False)
+        digest = sha256()
         is_first = True
         for chunk in read_chunks(path, source, size):
             digest.update(chunk)
@@ -149,7 +145,7 @@ class DropletWriter:
             self._form.file_data(chunk)
             is_first = False
         self._form.end_file(size)
-        listing.file(name, mode, digest.hexdigest().encode(), size)
+        listing.file(name, mode, hexlify(digest.digest()), size)
 
     def _add_directory(self, entry: Entry, listing: LayerListing) -> None:
         name = os.fsencode(entry.path)
@@ -165,7 +161,7 @@ class DropletWriter:
         self._form.link(name, target)
 
     def _add_digest_list(self, size: int) -> None:
-        digest = hashlib.sha256(usedforsecurity=False)
+        digest = sha256()
         self._form.begin_file(os.fsencode(digest_list.NAME), 0o644, size)
         for chunk in descriptor_chunks(self._digests.fileno(), size, digest_list.NAME):
             digest.update(chunk)

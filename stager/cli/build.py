@@ -8,7 +8,7 @@ from typing import Any, get_args
 import click
 
 from stager.cli.console import ConsoleReporter, Manner, make_reporter
-from stager.cli.delivery import json_text, to_stdout, write_report
+from stager.cli.delivery import demand_report_place, json_text, to_stdout, write_report
 from stager.cli.ending import as_bug, is_debugging
 from stager.cli.options import PATH, json_option, make_request, source_options
 from stager.errors import StagerError, UsageError
@@ -53,7 +53,11 @@ def command(
     record = Record()
     reporter = make_reporter(progress, is_quiet=quiet, is_verbose=verbose)
     failure: StagerError | None = None
+    report_place: Path | None = None
     try:
+        if report:
+            demand_report_place(report, output)
+            report_place = report
         _build(record, reporter, output, format_, timeout, report, options)
     except StagerError as error:
         failure = error
@@ -66,8 +70,8 @@ def command(
         reporter.error(failure)
     else:
         _summary(reporter, document, is_verbose=verbose)
-    if report:
-        failure = _deliver(lambda: write_report(report, document), reporter, failure)
+    if report_place:
+        failure = _deliver(lambda: write_report(report_place, document), reporter, failure)
     text = json_text(document) if as_json else "" if failure else document["droplet"]["path"]
     if text:
         failure = _deliver(lambda: to_stdout(text), reporter, failure)

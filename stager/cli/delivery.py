@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stager.errors import DiskFull, OutputNotWritable, StagerError
+from stager.errors import DiskFull, OutputNotWritable, StagerError, UsageError
 
 
 def to_stdout(text: str) -> None:
@@ -36,6 +36,28 @@ def to_stdout(text: str) -> None:
 def json_text(document: Mapping[str, Any]) -> str:
     """One document, as people and programs read it."""
     return json.dumps(document, indent=2, ensure_ascii=True)
+
+
+def demand_report_place(path: Path, output: Path | None) -> None:
+    """Before any work: could a report be written to ``path``? A build without its report would have failed.
+
+    Raises
+    ------
+    OutputNotWritable, UsageError
+        It could not; or it would replace the droplet.
+    """
+    if output is not None and os.path.realpath(path) == os.path.realpath(output):
+        raise UsageError(
+            f"--report and --output both name {path}.", resolution="Give the report a name of its own."
+        )
+    if os.path.isdir(path):
+        raise _cannot_write(f"the report {path}", IsADirectoryError(errno.EISDIR, "It is a directory"))
+    if not os.path.isdir(path.parent):
+        raise _cannot_write(
+            f"the report {path}", FileNotFoundError(errno.ENOENT, f"There is no {path.parent}")
+        )
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise _cannot_write(f"the report {path}", PermissionError(errno.EACCES, "Permission denied"))
 
 
 def write_report(path: Path, document: Mapping[str, Any]) -> None:
@@ -65,8 +87,12 @@ def write_report(path: Path, document: Mapping[str, Any]) -> None:
 def _cannot_write(what: str, error: OSError) -> StagerError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return DiskFull(
-            f"No space is left for {what}.", details=str(error), resolution="Free some space and try again."
+            f"No space is left for {what}.",
+            details=error.strerror or str(error),
+            resolution="Free some space and try again.",
         )
     return OutputNotWritable(
-        f"Cannot write {what}.", details=str(error), resolution="Name a place that you can write to."
+        f"Cannot write {what}.",
+        details=error.strerror or str(error),
+        resolution="Name a place that you can write to.",
     )

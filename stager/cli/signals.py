@@ -32,8 +32,8 @@ def orderly_end(timeout: float | None = None) -> Iterator[None]:
     def timed_out(_number: int, _frame: FrameType | None) -> None:
         ignore_the_rest()
         raise StepTimedOut(
-            f"The build took longer than {timeout:g} seconds.",
-            resolution="Allow more with --timeout, or see in the report which phase takes so long.",
+            f"It took longer than the {timeout:g} seconds that --timeout allows.",
+            resolution="Allow more, or see in the lines above what takes so long.",
         )
 
     before = {

@@ -26,7 +26,7 @@ from stager.model.droplet import Manifest
 from stager.model.report import DropletFile
 from stager.model.request import Request
 from stager.phases.assemble import Assembled
-from stager.phases.secrets import SECRET_LENGTH, credentials
+from stager.phases.secrets import SECRET_LENGTH, build_secrets, credentials
 from stager.phases.unpublished import Unpublished, UnpublishedDirectory, unpublished_at
 
 #: 1980-01-01T00:00:01Z, as Cloud Native Buildpacks have it: zip tools know no earlier year, and a second
@@ -183,7 +183,8 @@ def _needles(assembled: Assembled, request: Request, workspace: Workspace) -> li
     if assembled.plan.build.steps and workspace.root is not None:
         needles.append(Needle(BUILD_PATH, os.fsencode(workspace.root)))
     secrets = [
-        (f"{BUILD_ENV} {name}", value) for name, value in assembled.plan.settings.build_environment.items()
+        (f"{BUILD_ENV} {name}", value)
+        for name, value in build_secrets(assembled.plan.settings, has_own_file=request.config is None)
     ]
     secrets += [(SERVICES, value) for value in credentials(request.services)]
     return needles + [

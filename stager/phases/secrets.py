@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stager.settings import Settings
+
 #: A shorter value (true, 1, prod) stands in any file, and is no secret.
 SECRET_LENGTH = 6
+
+
+def build_secrets(settings: Settings, *, has_own_file: bool) -> Iterator[tuple[str, str]]:
+    """Names and values of the build environment, but for those in the source's own stager.yml, if it is read.
+
+    They are no secrets: the file itself is part of the application.
+    """
+    for name, value in settings.build_environment.items():
+        origin = settings.origins.get(f"build_env.{name}", "")
+        if not (has_own_file and origin.startswith("stager.yml ")):
+            yield name, value
 
 
 def credentials(services: str) -> Iterator[str]:

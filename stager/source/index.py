@@ -6,6 +6,7 @@ import os
 import stat
 from array import array
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -133,7 +134,7 @@ def _scan(index: Index, root: str, directory: str, ignoring: Ignoring | None) ->
     found: list[tuple[bytes, str, int, int]] = []
     directories: list[str] = []
     try:
-        with os.scandir(f"{root}/{directory}") as entries:
+        with _descriptor(f"{root}/{directory}") as place, os.scandir(place) as entries:
             for entry in entries:
                 name = entry.name
                 path = prefix + name
@@ -145,7 +146,7 @@ def _scan(index: Index, root: str, directory: str, ignoring: Ignoring | None) ->
                     # A tar sorts by whole paths: what lies in "a" comes behind "a-b" and before "a0".
                     found.append((os.fsencode(name) + b"/", name, Kind.DIRECTORY, 0))
                 elif entry.is_symlink():
-                    target = index.links[path] = os.readlink(entry.path)
+                    target = index.links[path] = os.readlink(name, dir_fd=place)
                     found.append((os.fsencode(name), name, Kind.LINK, len(target)))
                 else:
                     status = entry.stat(follow_symlinks=False)
@@ -159,6 +160,16 @@ def _scan(index: Index, root: str, directory: str, ignoring: Ignoring | None) ->
     index.flags.extend(map(itemgetter(2), found))
     index.sizes.extend(map(itemgetter(3), found))
     return directories
+
+
+@contextmanager
+def _descriptor(directory: str) -> Iterator[int]:
+    """An open directory: by their whole paths its children would take a quarter longer to look up."""
+    place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield place
+    finally:
+        os.close(place)
 
 
 def _file_flags(path: str, status: os.stat_result) -> int:
@@ -188,7 +199,10 @@ def _judge_link(index: Index, path: str, target: str) -> None:
 
 
 def _unreadable(error: OSError, root: str, directory: str) -> StagerError:
-    place = error.filename if isinstance(error.filename, str) else f"{root}/{directory}"
+    place = f"{root}/{directory}"
+    # A child was asked for by its name alone, and a name has no slash.
+    if isinstance(error.filename, str) and "/" not in error.filename:
+        place = f"{place.rstrip('/')}/{error.filename}"
     return SourceUnreadable(
         "The source cannot be read.",
         details=f"{place.rstrip('/')!r}: {error.strerror}",

@@ -46,7 +46,9 @@ def failed(done, code, slug):
     return document["error"]
 
 
-def test_packages_are_installed_and_served_and_the_same_bytes_come_out_again(built, application, stager_cli, tmp_path):
+def test_packages_are_installed_and_served_and_the_same_bytes_come_out_again(
+    built, application, stager_cli, tmp_path
+):
     first = built(application(), "--verify", "boot", "--cache-dir", tmp_path / "one")
     assert first["verification"]["boot"]["status"] == "served"
     assert [item for item in first["verification"]["findings"] if item["level"] != "info"] == []
@@ -120,7 +122,9 @@ def server(tmp_path):
     folder.mkdir()
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
-        archive.writestr("composer.json", json.dumps({"name": "demo/remote", "autoload": {"classmap": ["src/"]}}))
+        archive.writestr(
+            "composer.json", json.dumps({"name": "demo/remote", "autoload": {"classmap": ["src/"]}})
+        )
         archive.writestr("src/Remote.php", "<?php class Remote { const TEXT = 'from afar'; }")
     (folder / "remote.zip").write_bytes(package.getvalue())
 
@@ -129,7 +133,9 @@ def server(tmp_path):
             asked.append(self.path)
 
     asked = []
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as listener:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=folder)
+    ) as listener:
         thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield listener.server_address[1], asked, listener.shutdown
@@ -179,7 +185,14 @@ def test_offline_without_a_cache_lists_what_is_missing_before_anything_runs(
     programs("composer", f"touch '{tmp_path}/composer was run'")
     ran = tmp_path / "hook was run"
     done = stager_cli(
-        "build", source, "--offline", *cache, "--json", "--set", f"hooks.before_build=touch '{ran}'", cwd=tmp_path
+        "build",
+        source,
+        "--offline",
+        *cache,
+        "--json",
+        "--set",
+        f"hooks.before_build=touch '{ran}'",
+        cwd=tmp_path,
     )
     error = failed(done, 44, "offline-not-cached")
     assert error["details"] == "Missing:\n  demo/remote 1.0.0"
@@ -205,8 +218,12 @@ def test_a_script_that_fails_is_an_error_with_its_last_lines(stager_cli, applica
     assert sorted(os.listdir(tmp_path)) == ["app"]
 
 
-def test_a_script_that_never_ends_is_ended_at_the_deadline_with_all_its_children(stager_cli, application, tmp_path):
-    source = application({"scripts": {"post-install-cmd": "echo begun; sleep 71 & setsid sleep 72 & sleep 73"}})
+def test_a_script_that_never_ends_is_ended_at_the_deadline_with_all_its_children(
+    stager_cli, application, tmp_path
+):
+    source = application(
+        {"scripts": {"post-install-cmd": "echo begun; sleep 71 & setsid sleep 72 & sleep 73"}}
+    )
     started = time.monotonic()
     done = stager_cli("build", source, "-o", tmp_path / "a.tar.gz", "--timeout", "4", "--json")
     assert failed(done, 42, "timed-out")["retry"] is True

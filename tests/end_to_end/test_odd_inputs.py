@@ -21,10 +21,14 @@ STAGER = Path(sys.executable).with_name("stager")
 INDEX = "<?php echo 'hello';"
 #: As bytes: not all of them are text.
 NAMES = [
-    b"with space", b" leading space", b"trailing space ", b"it's", b'say "hi"', b"back\\slash", b"new\nline", b"tab\there",
-    b"-rf", b"--checkpoint-action=exec=sh x", b"@list", b"$(id)", b"`id`", b"${HOME}", b"a;b&c|d", b"#hash", b"!bang",
-    b"*glob?[a]", b"~", b"...", b"caf\xc3\xa9", b"latin-1 caf\xe9", b"\xff\xfe", b"carriage\rreturn", b"bell\a", b"%s%n",
-    "e\u0301 decomposed".encode(), "\u202egnp.exe".encode(), "\U0001f600".encode(), b"COM1", b"x" * 255, b"\xc3\xa9" * 127,
+    b"with space", b" leading space", b"trailing space ", b"it's", b'say "hi"', b"back\\slash",
+    b"new\nline", b"tab\there",
+    b"-rf", b"--checkpoint-action=exec=sh x", b"@list", b"$(id)", b"`id`", b"${HOME}",
+    b"a;b&c|d", b"#hash", b"!bang",
+    b"*glob?[a]", b"~", b"...", b"caf\xc3\xa9", b"latin-1 caf\xe9", b"\xff\xfe",
+    b"carriage\rreturn", b"bell\a", b"%s%n",
+    "e\u0301 decomposed".encode(), "\u202egnp.exe".encode(), "\U0001f600".encode(),
+    b"COM1", b"x" * 255, b"\xc3\xa9" * 127,
 ]  # fmt: skip
 
 
@@ -144,13 +148,28 @@ def test_exec_bits_and_dotfiles_are_kept_and_modes_are_made_plain(built, tree, t
     (source / "empty").mkdir(mode=0o777)
     built(source, "--format", "dir", name="there")
     app = tmp_path / "there/app"
-    modes = {path: stat.S_IMODE((app / path).stat().st_mode) for path in ("index.php", "bin/run", ".env", ".well-known", "empty")}
-    assert modes == {"index.php": 0o644, "bin/run": 0o755, ".env": 0o644, ".well-known": 0o755, "empty": 0o755}
+    modes = {
+        path: stat.S_IMODE((app / path).stat().st_mode)
+        for path in ("index.php", "bin/run", ".env", ".well-known", "empty")
+    }
+    assert modes == {
+        "index.php": 0o644,
+        "bin/run": 0o755,
+        ".env": 0o644,
+        ".well-known": 0o755,
+        "empty": 0o755,
+    }
 
 
 def test_links_inside_are_kept_as_they_are(built, tree, unpack, tmp_path):
     source = tree({"index.php": INDEX, "shared/page.php": "<?php", "deep/er/x": ""})
-    links = {"page.php": "shared/page.php", "deep/er/up": "../../shared", "dangling": "not/there", "self": "self", "here": "."}
+    links = {
+        "page.php": "shared/page.php",
+        "deep/er/up": "../../shared",
+        "dangling": "not/there",
+        "self": "self",
+        "here": ".",
+    }
     for name, target in links.items():
         (source / name).symlink_to(target)
     built(source)
@@ -158,7 +177,9 @@ def test_links_inside_are_kept_as_they_are(built, tree, unpack, tmp_path):
     assert {name: os.readlink(app / name) for name in links} == links
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../../etc/passwd", "folder/../../out", "folder/up/../../.."])
+@pytest.mark.parametrize(
+    "target", ["/etc/passwd", "../../etc/passwd", "folder/../../out", "folder/up/../../.."]
+)
 def test_links_that_lead_out_are_refused(stager_cli, tree, tmp_path, target):
     source = tree({"index.php": INDEX, "folder/x": ""})
     (source / "folder/up").symlink_to("..")
@@ -236,7 +257,12 @@ def test_a_tar_that_writes_through_a_link_is_refused(stager_cli, tmp_path):
 
 
 def test_a_hard_link_inside_a_tar_becomes_a_file(built, tmp_path):
-    built(tar_with(tmp_path / "app.tar", member("copy.php", tarfile.LNKTYPE, "index.php")), "--format", "dir", name="there")
+    built(
+        tar_with(tmp_path / "app.tar", member("copy.php", tarfile.LNKTYPE, "index.php")),
+        "--format",
+        "dir",
+        name="there",
+    )
     assert (tmp_path / "there/app/copy.php").read_text() == INDEX
 
 
@@ -315,13 +341,16 @@ def test_a_source_over_the_size_that_is_allowed_is_refused(stager_cli, tree, tmp
         error = refused(stager_cli, tmp_path, one, 12, "--max-size", "200K")
         assert "--max-size" in error["resolution"]
     for one in (source, tmp_path / "app.tar"):
-        assert stager_cli("build", one, "-o", tmp_path / "x.tar.gz", "--max-size", "400K", "-q").returncode == 0
+        assert (
+            stager_cli("build", one, "-o", tmp_path / "x.tar.gz", "--max-size", "400K", "-q").returncode == 0
+        )
 
 
 @pytest.mark.parametrize("name", [".stagerignore", ".cfignore", ".slugignore"])
 def test_ignore_files_leave_things_out(built, tree, tmp_path, name):
     source = tree({
-        "index.php": INDEX, "notes.psd": "", "docs/a.md": "", "keep/docs.md": "", "logs/x.log": "", "logs/keep.log": "",
+        "index.php": INDEX, "notes.psd": "", "docs/a.md": "", "keep/docs.md": "", "logs/x.log": "",
+        "logs/keep.log": "",
         name: "*.psd\n/docs/\n# a comment\nlogs/*\n!logs/keep.log\n",
     })  # fmt: skip
     built(source, "--format", "dir", name="there")
@@ -333,7 +362,16 @@ def test_ignore_files_leave_things_out(built, tree, tmp_path, name):
 
 
 def test_version_control_is_left_out_by_default(built, tree, tmp_path):
-    source = tree({"index.php": INDEX, ".git/config": "[core]", "lib/.git/HEAD": "x", ".svn/x": "", ".hg/x": "", ".gitignore": "index.php\n"})
+    source = tree(
+        {
+            "index.php": INDEX,
+            ".git/config": "[core]",
+            "lib/.git/HEAD": "x",
+            ".svn/x": "",
+            ".hg/x": "",
+            ".gitignore": "index.php\n",
+        }
+    )
     built(source, "--format", "dir", name="there")
     app = tmp_path / "there/app"
     assert {".git", ".svn", ".hg"}.isdisjoint(os.listdir(app))
@@ -352,10 +390,24 @@ def test_the_droplet_and_the_report_are_no_part_of_the_source(stager_cli, tree):
     assert len(sizes) == 1
 
 
+@pytest.mark.parametrize("report", ["no/such/place.json", ".", "out.tar.gz"])
+def test_a_report_that_cannot_be_written_ends_the_build_before_it_begins(stager_cli, tree, tmp_path, report):
+    (tmp_path / "out.tar.gz").write_bytes(b"precious")
+    done = stager_cli("build", tree({"index.php": INDEX}), "-o", "out.tar.gz", "--report", report, "--json")
+    assert done.returncode == (2 if report == "out.tar.gz" else 51)
+    assert done.stderr.count("stager: ") == 1
+    assert json.loads(done.stdout)["phases"] == []
+    assert (tmp_path / "out.tar.gz").read_bytes() == b"precious"
+
+
 def test_a_zip_made_on_windows(built, tmp_path):
     archive = tmp_path / "app.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for name, text in (("site\\index.php", INDEX), ("site\\css\\a.css", "a {}"), ("site\\bin\\run.sh", "#!/bin/sh\n")):
+        for name, text in (
+            ("site\\index.php", INDEX),
+            ("site\\css\\a.css", "a {}"),
+            ("site\\bin\\run.sh", "#!/bin/sh\n"),
+        ):
             info = zipfile.ZipInfo("placeholder")
             info.filename, info.create_system, info.external_attr = name, 0, 0x20
             zipped.writestr(info, text)
@@ -378,7 +430,12 @@ print(json.dumps([status, kilobytes, time.monotonic() - started]))
 def measure(*arguments):
     """Exit code, the most memory that stager had (KB), and seconds. Not as our own child: what is forked from
     a process begins with that one's peak as its own, and pytest is larger than stager."""
-    done = subprocess.run([sys.executable, "-S", "-E", "-c", MEDIATOR, STAGER, *arguments], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-S", "-E", "-c", MEDIATOR, STAGER, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return json.loads(done.stdout), done.stderr
 
 

@@ -28,7 +28,9 @@ def environment_of_its_own(tmp_path_factory):
     # --system-site-packages would show those of the interpreter below, not those of a virtual environment.
     (site,) = directory.glob("lib/python*/site-packages")
     packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-    (site / "beside.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in packages))
+    (site / "beside.pth").write_text(
+        "".join(f"import site; site.addsitedir({path!r})\n" for path in packages)
+    )
     source = root / "source"
     shutil.copytree(PACKAGE, source)
     subprocess.run(
@@ -95,7 +97,9 @@ def test_a_plugin_stages_an_application_that_boots_and_answers(stager_there, unp
     assert site.get("/").text == "Moin from serve.py\n"
 
 
-def test_the_options_of_a_plugin_come_from_stager_yml_too_and_unknown_ones_are_refused(stager_there, tmp_path):
+def test_the_options_of_a_plugin_come_from_stager_yml_too_and_unknown_ones_are_refused(
+    stager_there, tmp_path
+):
     source = tmp_path / "app"
     shutil.copytree(APPLICATION, source)
     (source / "stager.yml").write_text("pyserve: {greeting: Ahoi}\n")
@@ -154,7 +158,7 @@ class Broken(Buildpack):
 def stager_register_buildpacks():
     return [Broken()]
 """
-DETECTS = "return Detection(Strength.STRONG, ('broken.txt',)) if source.has('broken.txt') else Detection(Strength.NONE)"
+DETECTS = "return Detection(Strength.STRONG if source.has('broken.txt') else Strength.NONE, ('broken.txt',))"
 #: What is broken when the registry is loaded, and a text that has to be in the error.
 WHEN_LOADED = {
     "raises at import": ("raise RuntimeError('no such luck')", "RuntimeError: no such luck"),
@@ -239,7 +243,9 @@ def test_a_plugin_that_cannot_detect_is_named_where_it_matters(broken, stager_cl
     ("plan", "said"),
     [("raise ValueError('cannot plan')", "ValueError: cannot plan"), ("return None", "returned None")],
 )
-def test_a_plugin_that_cannot_plan_is_named_and_leaves_php_alone(broken, stager_cli, tree, tmp_path, plan, said):
+def test_a_plugin_that_cannot_plan_is_named_and_leaves_php_alone(
+    broken, stager_cli, tree, tmp_path, plan, said
+):
     broken(BUILDPACK.format(runtime="broken", detect=DETECTS, plan=plan))
     done = stager_cli("build", tree({"broken.txt": ""}), "--json", "-o", tmp_path / "a.tar.gz")
     assert done.returncode == 70
@@ -253,7 +259,8 @@ def test_a_plugin_that_cannot_plan_is_named_and_leaves_php_alone(broken, stager_
 
 def test_a_check_that_raises_is_an_error_that_names_it(broken, stager_cli, tree):
     broken(
-        "class Check:\n    name = 'sceptic'\n    def run(self, droplet):\n        raise ValueError('no idea')\n"
+        "class Check:\n    name = 'sceptic'\n"
+        "    def run(self, droplet):\n        raise ValueError('no idea')\n"
         "@hookimpl\ndef stager_register_checks():\n    return [Check()]"
     )
     done = stager_cli("build", tree(PHP), "--json")

@@ -106,7 +106,8 @@ def test_json_on_stdout_and_events_on_stderr_do_not_mix(said):
 
 def test_output_of_an_application_cannot_write_to_the_terminal(stager_cli, tree, tmp_path):
     source = tree({
-        "index.php": "<?php", "stager.yml": """hooks: {before_build: 'printf "\\033[2Jcleared\\r\\a\\n"'}\n""",
+        "index.php": "<?php",
+        "stager.yml": """hooks: {before_build: 'printf "\\033[2Jcleared\\r\\a\\n"'}\n""",
         "bell\a.txt": "",
     })  # fmt: skip
     done = stager_cli("build", source, "-o", tmp_path / "a.tar.gz")
@@ -118,7 +119,7 @@ def test_output_of_an_application_cannot_write_to_the_terminal(stager_cli, tree,
 
 @pytest.fixture
 def on_terminal(tmp_path):
-    """Runs stager with a terminal of 60 columns as stderr; returns exit code, stdout, and what the terminal got."""
+    """Runs stager with a terminal of 60 columns as stderr; returns exit code, stdout, what the terminal got."""
 
     def do(*arguments, term="xterm", interrupt_at=None):
         ours, theirs = pty.openpty()

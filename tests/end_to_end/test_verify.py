@@ -299,7 +299,11 @@ def test_a_droplet_that_was_cut_short_is_noticed_wherever_it_was_cut(stager_cli,
         assert "→" in done.stderr
 
 
-@pytest.mark.parametrize("data", [b"", b"hello\n", b"\x1f\x8b\x08garbage", b"\x28\xb5\x2f\xfdgarbage", gzip.compress(b"hello")])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"hello\n", b"\x1f\x8b\x08garbage", b"\x28\xb5\x2f\xfdgarbage", gzip.compress(b"hello", mtime=0)],
+    ids=["nothing", "text", "gzip", "zstd", "no tar"],
+)
 def test_what_is_no_archive_is_no_droplet(stager_cli, tmp_path, data):
     (tmp_path / "x.tar.gz").write_bytes(data)
     for command in ("verify", "inspect"):
@@ -326,12 +330,18 @@ def test_a_directory_that_was_tampered_with_is_named(verified, droplets, tmp_pat
     assert code == 60
     found = {(item["check"], item["path"]) for item in document["findings"]}
     assert found >= {
-        ("digests", "app/index.php"), ("names", "app/extra.php"), ("names", "app/css/style.css"), ("modes", "stop"),
+        ("digests", "app/index.php"), ("names", "app/extra.php"),
+        ("names", "app/css/style.css"), ("modes", "stop"),
     }  # fmt: skip
 
 
 def test_verify_boot_of_a_dead_application_shows_its_log(stager_cli, tree, tmp_path):
-    dead = tree({"index.php": "<?php error_log('why it is dead'); http_response_code(500);", "stager.yml": "health: {timeout: 2}"})
+    dead = tree(
+        {
+            "index.php": "<?php error_log('why it is dead'); http_response_code(500);",
+            "stager.yml": "health: {timeout: 2}",
+        }
+    )
     assert stager_cli("build", dead, "-o", tmp_path / "dead.tar.gz").returncode == 0
     done = stager_cli("verify", tmp_path / "dead.tar.gz", "--boot")
     assert done.returncode == 60
@@ -354,7 +364,9 @@ def test_inspect_shows_manifest_processes_and_sizes(stager_cli, droplets, name):
     document = json.loads(done.stdout)
     assert document["schema"] == 1
     manifest = document["manifest"]
-    assert {"schema", "runtimes", "processes", "environment", "limits", "health", "layers", "tools"} <= set(manifest)
+    assert {"schema", "runtimes", "processes", "environment", "limits", "health", "layers", "tools"} <= set(
+        manifest
+    )
     assert [layer["name"] for layer in manifest["layers"]] == ["dependencies", "app", "launch"]
     assert list(manifest["processes"]) == ["web", "worker"]
     assert manifest["processes"]["worker"]["command"] == {"shell": "php worker.php"}
@@ -363,7 +375,14 @@ def test_inspect_shows_manifest_processes_and_sizes(stager_cli, droplets, name):
     assert document["sizes"]["by_folder"]["app/"] == sum(len(text) for text in APPLICATION.values())
 
     text = stager_cli("inspect", droplets / name).stdout
-    for expected in ("Staged for php", "web: ", "worker: php worker.php", "requests in flight finish", "Layers:", "apache2"):
+    for expected in (
+        "Staged for php",
+        "web: ",
+        "worker: php worker.php",
+        "requests in flight finish",
+        "Layers:",
+        "apache2",
+    ):
         assert expected in text
 
 
@@ -397,17 +416,28 @@ def test_plan_shows_everything_and_does_nothing(stager_cli, source, tmp_path):
     done = stager_cli("plan", source, "--env", "A=B", "--build-env", "TOKEN=very-secret", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert {"schema", "runtimes", "steps", "files", "processes", "environment", "limits", "tools"} <= set(document)
+    assert {"schema", "runtimes", "steps", "files", "processes", "environment", "limits", "tools"} <= set(
+        document
+    )
     assert document["schema"] == 1
     assert document["environment"]["A"] == "B"
     assert document["build_environment"] == ["TOKEN"]
     assert "very-secret" not in done.stdout
     assert sorted(os.listdir(tmp_path)) == before
     # Pure: the same again.
-    assert stager_cli("plan", source, "--env", "A=B", "--build-env", "TOKEN=very-secret", "--json").stdout == done.stdout
+    assert (
+        stager_cli("plan", source, "--env", "A=B", "--build-env", "TOKEN=very-secret", "--json").stdout
+        == done.stdout
+    )
 
     text = stager_cli("plan", source).stdout
-    for expected in ("Runtimes: php", "Steps: none", "apache/apache2.conf", "web: ", "worker: php worker.php"):
+    for expected in (
+        "Runtimes: php",
+        "Steps: none",
+        "apache/apache2.conf",
+        "web: ",
+        "worker: php worker.php",
+    ):
         assert expected in text
 
 
@@ -439,12 +469,25 @@ def test_doctor_on_a_complete_host_is_content(stager_cli):
 
 @pytest.fixture
 def bare_host(tmp_path):
-    """Runs stager where neither Apache nor PHP are installed: what holds them is mounted over, for it alone."""
+    """Runs stager where there is neither Apache nor PHP: what holds them is mounted over, for it alone."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount")
     folder = tmp_path / "programs"
     folder.mkdir()
-    for name in ("bash", "env", "cat", "mktemp", "uname", "rm", "mkdir", "id", "sleep", "stat", "readlink", "ps"):
+    for name in (
+        "bash",
+        "env",
+        "cat",
+        "mktemp",
+        "uname",
+        "rm",
+        "mkdir",
+        "id",
+        "sleep",
+        "stat",
+        "readlink",
+        "ps",
+    ):
         found = shutil.which(name, path="/usr/bin:/bin")
         assert found, name
         (folder / name).symlink_to(found)
@@ -484,8 +527,11 @@ def test_a_build_without_the_server_says_what_it_did_not_check(bare_host, source
     done = bare_host("build", source, "-o", "a.tar.gz", "--report", "report.json")
     assert done.returncode == 0, done.stderr
     findings = json.loads((tmp_path / "report.json").read_text())["verification"]["findings"]
-    assert {(item["check"], item["level"]) for item in findings} == {("configuration", "skipped"), ("syntax", "skipped")}
-    summary = done.stderr[done.stderr.index("Droplet "):]
+    assert {(item["check"], item["level"]) for item in findings} == {
+        ("configuration", "skipped"),
+        ("syntax", "skipped"),
+    }
+    summary = done.stderr[done.stderr.index("Droplet ") :]
     assert "Not checked: the configuration of web was not checked" in summary
     assert "apache2" in summary
 

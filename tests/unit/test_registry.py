@@ -67,7 +67,9 @@ def installed(monkeypatch):
     def load(built_in=(), **packages):
         points = [EntryPoint(name.replace("_", "-"), found) for name, found in packages.items()]
         monkeypatch.setattr(registry, "BUILT_IN", built_in)
-        monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points if group == "stager" else [])
+        monkeypatch.setattr(
+            "importlib.metadata.entry_points", lambda group: points if group == "stager" else []
+        )
         return load_registry()
 
     return load

@@ -292,14 +292,17 @@ def test_a_source_that_reads_short_is_completed(tmp_path, monkeypatch, size):
     source.write_bytes(random.Random(3).randbytes(size))
     expected = _pack([_entry("app/file", source)])
     _replace_os(
-        monkeypatch, source_file, read=lambda descriptor, most: os.read(descriptor, max(1, most // 3))
+        monkeypatch,
+        source_file,
+        read=lambda descriptor, most: os.read(descriptor, max(1, most // 3)),
+        readv=lambda descriptor, rooms: os.readv(descriptor, [rooms[0][: max(1, len(rooms[0]) // 3)]]),
     )
     assert _pack([_entry("app/file", source)]) == expected
 
 
 @pytest.mark.parametrize("size", [10, 2 * CHUNK_BYTES])
-@pytest.mark.parametrize("call", ["open", "read"])
-def test_a_source_that_cannot_be_read_is_named(tmp_path, monkeypatch, size, call):
+@pytest.mark.parametrize("calls", [["open"], ["read", "readv"]])
+def test_a_source_that_cannot_be_read_is_named(tmp_path, monkeypatch, size, calls):
     source = tmp_path / "file"
     source.write_bytes(bytes(size))
     entry = _entry("app/secret", source)
@@ -307,15 +310,37 @@ def test_a_source_that_cannot_be_read_is_named(tmp_path, monkeypatch, size, call
     def denied(*arguments):
         raise PermissionError(13, "Permission denied")
 
-    _replace_os(monkeypatch, source_file, **{call: denied})
+    _replace_os(monkeypatch, source_file, **dict.fromkeys(calls, denied))
     with pytest.raises(SourceUnreadable) as raised:
         _pack([entry])
     assert raised.value.details == f"app/secret: Permission denied ({source})"
 
 
-def test_bytes_that_are_not_as_many_as_announced_are_refused():
-    with pytest.raises(SourceChanged):
-        _pack([Entry("app/x", Kind.FILE, 0o644, b"abc", 4)])
+@pytest.mark.parametrize("size", [2, 4, CHUNK_BYTES + 1])
+def test_bytes_that_are_not_as_many_as_announced_are_refused(size):
+    with pytest.raises(SourceChanged) as raised:
+        _pack([Entry("app/x", Kind.FILE, 0o644, b"abc", size)])
+    assert raised.value.details == f"app/x: it was announced with {size} bytes, and has 3"
+
+
+@pytest.mark.parametrize("size", [CHUNK_BYTES, CHUNK_BYTES + 1, 2 * BLOCK_BYTES + 700])
+def test_bytes_of_any_size_are_packed(size):
+    data = random.Random(7).randbytes(size)
+    packed = _pack([file_of_bytes("app/x", data), file_of_bytes("app/y", b"behind it")])[0]
+    with tarfile.open(fileobj=open_stream(io.BytesIO(packed))) as tar:
+        assert tar.extractfile("app/x").read() == data
+        assert tar.extractfile("app/y").read() == b"behind it"
+
+
+def test_the_longest_names_leave_room_for_the_largest_file_that_is_read_at_once(tmp_path):
+    source = tmp_path / "file"
+    source.write_bytes(random.Random(9).randbytes(CHUNK_BYTES))
+    name = "/".join(["app", *["n" * 255] * 15, "n" * 250])
+    # In front of it a block that is one byte short of being full.
+    filling = file_of_bytes("app/filling", bytes(FULL_BYTES - 512 - 1))
+    packed = _pack([filling, _entry(name, source)], Compression.PLAIN)[0]
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        assert tar.extractfile(name).read() == source.read_bytes()
 
 
 # Outputs that fail
@@ -419,7 +444,12 @@ def test_a_droplet_is_written_to_a_pipe_whole():
 def test_memory_does_not_grow_with_the_number_of_entries(compression):
     def peak(count):
         entries = (file_of_bytes(f"app/directory/file{number}", b"x" * 300) for number in range(count))
-        with open(os.devnull, "wb") as file, DropletWriter(DropletFile(file, compression, MTIME)) as writer:
+        with open(os.devnull, "wb") as file:
+            form = DropletFile(file, compression, MTIME)
+            # How many blocks there are in the end depends on which of the two threads is ahead.
+            for block in [form._blocks.take() for _ in range(MOST_BLOCKS - 1)]:
+                form._blocks.give_back(block)
+            writer = DropletWriter(form)
             tracemalloc.start()
             try:
                 writer.add_layer("app", entries)

@@ -1,0 +1,38 @@
+"""The blocks of memory in which members travel from the thread that reads to the one that compresses."""
+
+from __future__ import annotations
+
+import queue
+
+from stager.archive.source_file import CHUNK_BYTES
+
+#: From here on a block is handed over, which is one call of the compressor. 256 KiB to 2 MiB make no
+#: difference in time.
+FULL_BYTES = 1 << 20
+#: Behind a block that is not full yet there is room for any file that is read at once, for the byte that
+#: would show that it has grown, and for its header and padding.
+BLOCK_BYTES = FULL_BYTES + CHUNK_BYTES + (16 << 10)
+#: One is filled, one is compressed, and two wait, which is enough to keep the compressor busy.
+_MOST_BLOCKS = 4
+
+
+class Blocks:
+    """A few blocks that are used again and again.
+
+    A fresh block costs a page fault for every 4 KiB of what is packed, which is more than copying them.
+    """
+
+    def __init__(self) -> None:
+        self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
+        self._made = 0
+
+    def take(self) -> memoryview:
+        """A block to fill; waits while all of them are on their way."""
+        if self._made < _MOST_BLOCKS and self._free.empty():
+            self._made += 1
+            return memoryview(bytearray(BLOCK_BYTES))
+        return self._free.get()
+
+    def give_back(self, block: memoryview) -> None:
+        """Say that nobody needs what is in it any more."""
+        self._free.put(block)
