@@ -13,7 +13,7 @@ FULL_BYTES = 1 << 20
 #: would show that it has grown, and for its header and padding.
 BLOCK_BYTES = FULL_BYTES + CHUNK_BYTES + (16 << 10)
 #: One is filled, one is compressed, and two wait, which is enough to keep the compressor busy.
-_MOST_BLOCKS = 4
+MOST_BLOCKS = 4
 
 
 class Blocks:
@@ -28,7 +28,7 @@ class Blocks:
 
     def take(self) -> memoryview:
         """A block to fill; waits while all of them are on their way."""
-        if self._made < _MOST_BLOCKS and self._free.empty():
+        if self._made < MOST_BLOCKS and self._free.empty():
             self._made += 1
             return memoryview(bytearray(BLOCK_BYTES))
         return self._free.get()

@@ -111,10 +111,11 @@ def read_droplet(
             raise _unreadable(path, error) from error
     try:
         opened = file or path.open("rb")
-        opened.seek(0)
-    except OSError as error:  # a pipe opens, and cannot be sought in
+    except OSError as error:
         raise _unreadable(path, error) from error
     try:
+        if not opened.seekable():
+            raise _unreadable(path, OSError("it is a pipe, and not a file"))
         return _read_file(path, opened, destination, is_hashing=is_hashing)
     finally:
         if file is None:

@@ -108,5 +108,7 @@ def _text(document: dict[str, Any]) -> str:
         f"  {layer['name']}: {layer['files']:,} files, {layer['bytes']:,} bytes, {layer['digest'][:16]}…"
         for layer in manifest["layers"]
     ]
-    lines.append("Needs on the host: " + ", ".join(tool["name"] for tool in manifest["tools"]))
+    lines.append(
+        "Needs on the host: " + (", ".join(tool["name"] for tool in manifest["tools"]) or "bash alone")
+    )
     return "\n".join(lines)

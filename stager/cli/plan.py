@@ -57,7 +57,9 @@ def _text(document: dict[str, Any]) -> str:
     for step in document["steps"]:
         text = step.get("script") or " ".join([step["tool"], *step["arguments"]])
         lines.append(f"  {step['name']}: {text}  (at most {step['timeout']:g} s)")
-    lines.append("Generated files:")
+    lines.append(
+        "Generated files, beside startup and stop:" if document["files"] else "Generated files: startup, stop"
+    )
     lines += [f"  {file['path']}  from {file['template']}" for file in document["files"]]
     lines.append("Processes:")
     for type_, process in document["processes"].items():
@@ -67,7 +69,10 @@ def _text(document: dict[str, Any]) -> str:
         lines += [f"    beside it {one['name']}: {' '.join(one['command'])}" for one in process["companions"]]
         lines.append(f"    stop: {process['stop_signal']}, then TERM after {process['grace']:g} s")
         lines += _workers(process["workers"], document["limits"]["memory"])
-    lines.append("Needs on the host that runs it: " + ", ".join(tool["name"] for tool in document["tools"]))
+    lines.append(
+        "Needs on the host that runs it: "
+        + (", ".join(tool["name"] for tool in document["tools"]) or "bash alone")
+    )
     if document["settings_from"]:
         lines.append("Settings:")
         lines += [f"  {key}: {origin}" for key, origin in document["settings_from"].items()]

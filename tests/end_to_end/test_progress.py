@@ -119,7 +119,7 @@ def test_output_of_an_application_cannot_write_to_the_terminal(stager_cli, tree,
 
 @pytest.fixture
 def on_terminal(tmp_path):
-    """Runs stager with a terminal of 60 columns as stderr; returns exit code, stdout, what the terminal got."""
+    """Runs stager with a terminal of 60 columns as stderr; returns exit code, stdout, and what was shown."""
 
     def do(*arguments, term="xterm", interrupt_at=None):
         ours, theirs = pty.openpty()
