@@ -5,6 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
+
+_ROUNDS = 100
+#: Seconds.
+_PAUSE = 0.01
 
 
 def marked(marker: str) -> list[int]:
@@ -21,11 +26,16 @@ def marked(marker: str) -> list[int]:
 
 
 def end_marked(marker: str) -> None:
-    """Kill every process that carries ``marker``; repeated, since one may fork meanwhile."""
-    for _ in range(5):
+    """Kill every process that carries ``marker``, and wait until none does (at most about a second).
+
+    Repeated, since one may fork meanwhile, and since a killed process is still busy for some milliseconds
+    with what it was doing: a directory cannot be removed while somebody makes files in it.
+    """
+    for _ in range(_ROUNDS):
         pids = marked(marker)
         if not pids:
             return
         for pid in pids:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
+        time.sleep(_PAUSE)

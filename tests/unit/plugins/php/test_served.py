@@ -99,7 +99,8 @@ class Served:
         self.running = []
 
     def expanded(self, word):
-        return REFERENCE.sub(lambda found: self.environment[found[1]] if found[1] else "$", word)
+        # As in bash: what is not set is empty.
+        return REFERENCE.sub(lambda found: self.environment.get(found[1], "") if found[1] else "$", word)
 
     def check(self):
         return [self.finished(argv) for argv in self.web.checks]
