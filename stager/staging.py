@@ -46,7 +46,7 @@ def prepare(request: Request, workspace: Workspace, reporter: Reporter, record: 
     """Open the source, then detect and plan: all that is decided before anything is done."""
     with reporter.phase("detect"):
         source, settings, registry = look(request, workspace, reporter, record)
-        detected = record.detected = detect(source, registry, settings.runtimes, reporter)
+        detected = record.detected = detect(source, registry, settings.runtimes, reporter, record)
     with reporter.phase("plan"):
         planned = plan(source, detected.selected, settings, registry, ask, reporter)
         record.runtimes, record.processes = planned.runtimes, planned.build.processes

@@ -19,7 +19,8 @@ MOST_BLOCKS = 4
 class Blocks:
     """A few blocks that are used again and again.
 
-    A fresh block costs a page fault for every 4 KiB of what is packed, which is more than copying them.
+    Files are read to where they are compressed from. With fresh memory for every file, and a fresh block in
+    which they were joined, the reading thread took 0.50 s for 20,000 files (200 MB) instead of 0.39 s.
     """
 
     def __init__(self) -> None:

@@ -8,6 +8,7 @@ import click
 
 from stager.cli.console import QuietReporter, printable
 from stager.cli.delivery import json_text, to_stdout
+from stager.cli.ending import record_of_this_command
 from stager.cli.options import json_option, make_request, source_options
 from stager.model.detection import Detected
 
@@ -22,14 +23,15 @@ def command(as_json: bool, debug: bool, **options: Any) -> int:
     """
     from stager.cli.signals import orderly_end
     from stager.execution.workspace import Workspace
-    from stager.model.report import Record, detections_document
+    from stager.model.report import Recording, detections_document
     from stager.phases.detect import detect
     from stager.staging import look
 
+    record = record_of_this_command()
+    reporter = Recording(Warnings(), record)
     with orderly_end(), Workspace() as workspace:
-        reporter = Warnings()
-        source, settings, registry = look(make_request(**options), workspace, reporter, Record())
-        detected = detect(source, registry, settings.runtimes, reporter)
+        source, settings, registry = look(make_request(**options), workspace, reporter, record)
+        detected = detect(source, registry, settings.runtimes, reporter, record)
     document = detections_document(detected)
     to_stdout(json_text(document) if as_json else _text(detected))
     return 0

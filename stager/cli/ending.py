@@ -6,9 +6,9 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,9 @@ from stager.errors import DiskFull, Interrupted, StagerError, UsageError
 
 #: EFBIG is what a limit on the size of files gives (ulimit -f).
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+if TYPE_CHECKING:
+    from stager.model.report import Record
+
 _BUG = "This is a bug in stager, not in your application."
 
 
@@ -24,8 +27,10 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
     """Run ``group`` on ``arguments`` and return the exit code; never raises."""
     is_traced = "--debug" in arguments or is_debugging()
     problem: StagerError
+    # What a command learns before it fails; filled by record_of_this_command.
+    known: dict[str, Record] = {}
     try:
-        outcome = group.main(list(arguments), prog_name="stager", standalone_mode=False)
+        outcome = group.main(list(arguments), prog_name="stager", standalone_mode=False, obj=known)
         return outcome if isinstance(outcome, int) else 0
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -43,7 +48,7 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
             problem.details += "\n" + "".join(traceback.format_exception(error))
     except Exception as error:  # noqa: BLE001  (a bug is reported like everything else)
         problem = as_bug(error, is_debugging=is_traced)
-    return _end(arguments, problem)
+    return _end(arguments, problem, known)
 
 
 def as_bug(error: BaseException, *, is_debugging: bool) -> StagerError:
@@ -80,12 +85,22 @@ def _usage(error: click.ClickException) -> UsageError:
     return UsageError(error.format_message(), resolution=resolution)
 
 
-def _end(arguments: Sequence[str], error: StagerError) -> int:
+def record_of_this_command() -> Record:
+    """A record that is part of the report should the running command fail."""
+    from stager.model.report import Record
+
+    known: dict[str, Record] = click.get_current_context().obj
+    return known.setdefault("record", Record())
+
+
+def _end(arguments: Sequence[str], error: StagerError, known: Mapping[str, Record]) -> int:
     """An error outside a command's own reporting: the command line itself, or a bug in printing."""
+    from stager import __version__
     from stager.cli.delivery import json_text, to_stdout, write_report
+    from stager.model.report import Record
 
     show(error, as_events=_value(arguments, "--progress") == "json")
-    document = failure_document(error)
+    document = (known.get("record") or Record()).document(__version__, error)
     try:
         report = _value(arguments, "--report")
         if report and "build" in arguments[:1]:
@@ -95,14 +110,6 @@ def _end(arguments: Sequence[str], error: StagerError) -> int:
     except StagerError as second:
         show(second)
     return error.exit_code
-
-
-def failure_document(error: StagerError) -> dict[str, Any]:
-    """The report of a run that came to nothing before it knew anything."""
-    from stager import __version__
-    from stager.model.report import Record
-
-    return Record().document(__version__, error)
 
 
 def _value(arguments: Sequence[str], option: str) -> str | None:

@@ -8,6 +8,7 @@ import click
 
 from stager.cli.delivery import json_text, to_stdout
 from stager.cli.detect import Warnings
+from stager.cli.ending import record_of_this_command
 from stager.cli.options import json_option, make_request, source_options
 
 
@@ -21,11 +22,13 @@ def command(as_json: bool, debug: bool, **options: Any) -> int:
     """
     from stager.cli.signals import orderly_end
     from stager.execution.workspace import Workspace
-    from stager.model.report import Record
+    from stager.model.report import Recording
     from stager.staging import prepare
 
+    record = record_of_this_command()
     with orderly_end(), Workspace() as workspace:
-        _, planned = prepare(make_request(**options), workspace, Warnings(), Record())
+        reporter = Recording(Warnings(), record)
+        _, planned = prepare(make_request(**options), workspace, reporter, record)
     document = plan_document(planned)
     to_stdout(json_text(document) if as_json else _text(document))
     return 0

@@ -34,7 +34,11 @@ end_marked() {
 end_marked "$@"
 [ -x "$1/boot droplet/stop" ] && "$1/boot droplet/stop" >/dev/null 2>&1
 end_marked "$@"
-rm -rf -- "$1"
+chmod -R u+rwx -- "$1" 2>/dev/null
+for attempt in 1 2 3; do
+    rm -rf -- "$1" && break
+    sleep 0.2  # who was just killed may have made one more file
+done
 """
 
 

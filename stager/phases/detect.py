@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stager.errors import AmbiguousRuntime, NothingDetected, PluginBroken, StagerError
 from stager.model.detection import Detected, Detection, Strength
+from stager.model.report import Record
 from stager.model.reporter import Reporter
 from stager.model.source_tree import SourceTree
 from stager.registry import Registry
@@ -12,8 +13,16 @@ from stager.registry import Registry
 SHOWN = 20
 
 
-def detect(source: SourceTree, registry: Registry, wanted: tuple[str, ...], reporter: Reporter) -> Detected:
+def detect(
+    source: SourceTree,
+    registry: Registry,
+    wanted: tuple[str, ...],
+    reporter: Reporter,
+    record: Record | None = None,
+) -> Detected:
     """Ask every buildpack, keep every answer, and select: what was asked for, else the strongest evidence.
+
+    The answers are in ``record`` also where nothing can be selected.
 
     Raises
     ------
@@ -24,6 +33,8 @@ def detect(source: SourceTree, registry: Registry, wanted: tuple[str, ...], repo
     """
     chosen = tuple(dict.fromkeys(registry.resolve(name) for name in wanted))
     answers, broken = _ask_all(source, registry)
+    if record is not None:
+        record.detected = Detected(answers, ())
     for runtime in chosen:
         if runtime in broken:
             raise broken[runtime]

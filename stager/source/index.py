@@ -164,7 +164,7 @@ def _scan(index: Index, root: str, directory: str, ignoring: Ignoring | None) ->
 
 @contextmanager
 def _descriptor(directory: str) -> Iterator[int]:
-    """An open directory: by their whole paths its children would take a quarter longer to look up."""
+    """An open directory: by their whole paths its children would take a fifth longer to look up."""
     place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield place
