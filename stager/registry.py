@@ -11,6 +11,7 @@ from stager.errors import PluginBroken, StagerError, UnknownRuntime
 
 if TYPE_CHECKING:
     from stager.buildpack import Buildpack, Check
+    from stager.model.host import HostTool
 
 ENTRY_POINTS = "stager"
 #: Named as strings: no import leads from the core to a plugin.
@@ -55,6 +56,13 @@ class Registry:
 
     def __getitem__(self, runtime: str) -> Buildpack[Any]:
         return self.buildpacks[runtime]
+
+    def tools_of(self, wanted: tuple[str, ...]) -> tuple[HostTool, ...]:
+        """The host tools of the runtimes that a build is sure to ask: those wanted, or the only one."""
+        if not wanted and len(self.buildpacks) > 1:
+            return ()
+        known = [self.buildpacks[name] for name in wanted or self.buildpacks if name in self.buildpacks]
+        return tuple(tool for buildpack in known for tool in buildpack.host_tools)
 
     @property
     def options(self) -> dict[str, type]:

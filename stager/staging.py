@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stager.execution.host import ask
+from stager.execution.host import Questions
+from stager.execution.marked import end_marked
 from stager.execution.workspace import Workspace
 from stager.model.report import Record, Recording
 from stager.model.reporter import Reporter, Silent
@@ -44,17 +45,26 @@ def stage(request: Request, reporter: Reporter | None = None, record: Record | N
 
 def prepare(request: Request, workspace: Workspace, reporter: Reporter, record: Record) -> tuple[Tree, Plan]:
     """Open the source, then detect and plan: all that is decided before anything is done."""
-    with reporter.phase("detect"):
-        source, settings, registry = look(request, workspace, reporter, record)
-        detected = record.detected = detect(source, registry, settings.runtimes, reporter, record)
-    with reporter.phase("plan"):
-        planned = plan(source, detected.selected, settings, registry, ask, reporter)
-        record.runtimes, record.processes = planned.runtimes, planned.build.processes
+    questions = Questions(workspace.marker)
+    try:
+        with reporter.phase("detect"):
+            source, settings, registry = look(request, workspace, reporter, record, questions)
+            detected = record.detected = detect(source, registry, settings.runtimes, reporter, record)
+        with reporter.phase("plan"):
+            planned = plan(source, detected.selected, settings, registry, questions, reporter)
+            record.runtimes, record.processes = planned.runtimes, planned.build.processes
+    except BaseException:
+        end_marked(workspace.marker)
+        raise
     return source, planned
 
 
 def look(
-    request: Request, workspace: Workspace, reporter: Reporter, record: Record
+    request: Request,
+    workspace: Workspace,
+    reporter: Reporter,
+    record: Record,
+    questions: Questions | None = None,
 ) -> tuple[Tree, Settings, Registry]:
     """Open the source and read the settings; what they ignore is not there for anyone after this."""
     registry = load_registry()
@@ -75,6 +85,8 @@ def look(
     record.origins, record.limits = settings.origins, settings.limits
     for warning in warnings:
         reporter.warning(warning)
+    if questions is not None:
+        questions.ask_ahead(registry.tools_of(settings.runtimes))
     excluded = [request.output, *request.excluded, *filter(None, (request.cache_directory,))]
     source = location.index(settings.ignore, excluded, request.max_size)
     for note in source.notes:

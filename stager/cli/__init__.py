@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -76,11 +77,12 @@ def stager() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit with its status (DESIGN section 5, docs/exit-codes.md)."""
+    """Run the command line and exit with its status (DESIGN section 5, README)."""
     from stager.cli.ending import run
     from stager.cli.streams import open_closed_streams, settle_stdout
 
     open_closed_streams()
     exit_code = run(stager, list(sys.argv[1:] if arguments is None else arguments))
     settle_stdout()
-    sys.exit(exit_code)
+    # Not sys.exit: to free 20,000 names one by one takes 20 ms, and the process ends anyway.
+    os._exit(exit_code)

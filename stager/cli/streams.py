@@ -28,6 +28,8 @@ def open_closed_streams() -> None:
 
 def settle_stdout() -> None:
     """Give up what is buffered for a stdout that takes nothing: Python would fail again when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
     try:
         sys.stdout.flush()
     except (OSError, ValueError):

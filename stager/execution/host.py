@@ -5,6 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import re
+import threading
+from collections.abc import Iterable
 
 from stager.execution.probe import probe
 from stager.model.host import HostTool, ToolFact
@@ -14,8 +16,11 @@ SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _PARTS = re.compile(r"(\D*)(\d*)")
 
 
-def ask(tool: HostTool) -> ToolFact:
-    """Find ``tool`` on this host and, where it is declared how, ask for its version."""
+def ask(tool: HostTool, marker: str = "") -> ToolFact:
+    """Find ``tool`` on this host and, where it is declared how, ask for its version.
+
+    ``marker`` (``NAME=value``) is put into the environment of the program that is asked.
+    """
     matches = tuple(_programs(tool.programs)) + tuple(_files(tool.files))
     if not matches:
         return ToolFact(tool.name)
@@ -24,9 +29,52 @@ def ask(tool: HostTool) -> ToolFact:
         # Not the caller's environment: PHPRC or PHP_INI_SCAN_DIR would make PHP speak of another set-up
         # than the one that a droplet will meet.
         clean = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+        if marker:
+            name, _, value = marker.partition("=")
+            clean[name] = value
         output = probe([path, *tool.version_arguments], environment=clean).output
     found = re.search(tool.version_pattern, output or path) if tool.version_pattern else None
     return ToolFact(tool.name, path, found.group(1) if found else "", output, matches)
+
+
+class Questions:
+    """Asks about tools, some of them ahead: while PHP says what it has loaded, the source is indexed.
+
+    Parameters
+    ----------
+    marker:
+        Marks the programs that are asked.
+    """
+
+    def __init__(self, marker: str) -> None:
+        self._marker = marker
+        self._ahead: dict[HostTool, _Question] = {}
+
+    def ask_ahead(self, tools: Iterable[HostTool]) -> None:
+        """Begin to ask about what a plan is sure to want: programs of the build that have to be started."""
+        for tool in tools:
+            if tool.when == "build" and tool.version_arguments and tool not in self._ahead:
+                self._ahead[tool] = _Question(tool, self._marker)
+
+    def __call__(self, tool: HostTool) -> ToolFact:
+        """The answer, which may have come already."""
+        question = self._ahead.get(tool)
+        return question.answer() if question else ask(tool, self._marker)
+
+
+class _Question(threading.Thread):
+    def __init__(self, tool: HostTool, marker: str) -> None:
+        super().__init__(daemon=True)
+        self._tool, self._marker = tool, marker
+        self._fact: ToolFact | None = None
+        self.start()
+
+    def run(self) -> None:
+        self._fact = ask(self._tool, self._marker)
+
+    def answer(self) -> ToolFact:
+        self.join()
+        return self._fact or ToolFact(self._tool.name)
 
 
 def _programs(names: tuple[str, ...]) -> list[str]:

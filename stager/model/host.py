@@ -73,9 +73,7 @@ class HostFacts(Mapping[str, ToolFact]):
     A plan is still pure: what it reads here is data, and a test hands in its own answers.
     """
 
-    def __init__(
-        self, tools: Mapping[str, HostTool], ask: Callable[[HostTool], ToolFact]
-    ) -> None:
+    def __init__(self, tools: Mapping[str, HostTool], ask: Callable[[HostTool], ToolFact]) -> None:
         self._tools = dict(tools)
         self._ask = ask
         self._facts: dict[str, ToolFact] = {}

@@ -149,7 +149,7 @@ def built(stager_cli, tmp_path):
 
 @pytest.fixture
 def tree(tmp_path):
-    """Make a source tree from a mapping of paths to contents; a file whose content begins with #! is executable."""
+    """Make a source tree from a mapping of paths to contents; one that begins with #! is executable."""
 
     def do(files, name="app"):
         root = tmp_path / name

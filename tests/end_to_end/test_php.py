@@ -18,13 +18,16 @@ APPLICATION = {
     "facts.php": """<?php
         header('Content-Type: application/json');
         echo json_encode([
-            'uid' => posix_getuid(), 'user' => posix_getpwuid(posix_getuid())['name'], 'https' => $_SERVER['HTTPS'] ?? null,
-            'address' => $_SERVER['REMOTE_ADDR'], 'home' => getenv('HOME'), 'tmpdir' => getenv('TMPDIR'),
-            'port' => getenv('PORT'), 'vcap_port' => getenv('VCAP_APP_PORT'), 'memory_limit' => ini_get('memory_limit'),
+            'uid' => posix_getuid(), 'user' => posix_getpwuid(posix_getuid())['name'],
+            'https' => $_SERVER['HTTPS'] ?? null, 'address' => $_SERVER['REMOTE_ADDR'],
+            'home' => getenv('HOME'), 'tmpdir' => getenv('TMPDIR'), 'port' => getenv('PORT'),
+            'vcap_port' => getenv('VCAP_APP_PORT'), 'memory_limit' => ini_get('memory_limit'),
             'opcache' => opcache_get_status(false) !== false, 'memory' => getenv('MEMORY_LIMIT'),
             'upload' => ini_get('upload_max_filesize'), 'post' => ini_get('post_max_size'),
         ]);""",
-    "env.php": "<?php echo base64_encode((string) getenv($_GET['name'], true)), getenv($_GET['name'], true) === false ? '!' : '';",
+    "env.php": """<?php
+        $value = getenv($_GET['name'], true);
+        echo base64_encode((string) $value), $value === false ? '!' : '';""",
     "slow.php": "<?php for ($i = 0; $i < 20; $i++) { usleep(100000); } echo 'finished';",
     "stuck.php": "<?php $until = time() + 300; while (time() < $until) { sleep(1); }",
     ".htaccess": "RewriteEngine On\nRewriteRule ^pretty/(.*)$ index.php?page=$1 [L]\n",
@@ -366,7 +369,7 @@ def test_started_as_root_a_folder_that_the_checkout_lacks_is_made_and_can_be_wri
         "composer.json": "{}",
         "bin/console": "#!/usr/bin/env php\n<?php",
         "config/bundles.php": "<?php return [];",
-        "public/index.php": "<?php echo file_put_contents(__DIR__ . '/../var/cache', 'kept') ? 'kept' : 'lost';",
+        "public/index.php": "<?php echo file_put_contents('../var/cache', 'kept') ? 'kept' : 'lost';",
     }
     built(tree(symfony))
     site = start(unpack(tmp_path / "droplet.tar.gz"))

@@ -219,7 +219,7 @@ def test_what_is_ignored_is_not_there_for_anyone(staged, source):
     with pytest.raises(NothingDetected):
         staged()
     assert [phase.name for phase in staged.record.phases] == ["detect"]
-    assert staged.record.detected is None
+    assert staged.record.detected.selected == ()
     assert staged.record.limits is not None
 
 

@@ -1,6 +1,5 @@
 import io
 import os
-import shutil
 import subprocess
 import tarfile
 
@@ -84,8 +83,6 @@ def test_padding_fills_the_last_block(size):
 
 @pytest.mark.parametrize("program", ["tar", "bsdtar", "busybox"])
 def test_other_programs_unpack_all_these_names(program, tmp_path):
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
     archive = tmp_path / "names.tar"
     target = b"somewhere/" + b"t" * 150
     names = NAMES.values()

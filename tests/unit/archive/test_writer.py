@@ -4,7 +4,6 @@ import io
 import os
 import random
 import resource
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -118,13 +117,14 @@ def _assert_sha256sum_agrees(root):
     assert listed == found - {digest_list.NAME}
 
 
-@pytest.mark.parametrize("compression", COMPRESSED)
-@pytest.mark.parametrize("program", ["tar", "bsdtar", "busybox"])
+#: Debian's busybox does not know zstd.
+READERS = [(program, compression) for program in ("tar", "bsdtar") for compression in COMPRESSED] + [
+    ("busybox", compression) for compression in COMPRESSED if compression is not Compression.ZSTD
+]
+
+
+@pytest.mark.parametrize(("program", "compression"), READERS)
 def test_a_droplet_unpacks_to_the_same_tree(tmp_path, compression, program):
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
-    if program == "busybox" and compression is Compression.ZSTD:
-        pytest.skip("busybox does not know zstd")
     entries = _tree(tmp_path)
     data, packed, _ = _pack(entries, compression)
     droplet = tmp_path / f"droplet.{compression.value}"

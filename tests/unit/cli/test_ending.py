@@ -197,8 +197,8 @@ def test_a_closed_stdin_is_an_empty_source():
 def test_quick_commands_import_nothing_slow():
     slow = {"yaml", "jinja2", "sh", "rich", "asyncio", "isal", "zstandard", "tarfile", "logging"}
     script = (
-        "import sys\nfrom stager.cli import main\n"
-        "try: main(sys.argv[1:])\nexcept SystemExit as end: assert not end.code\n"
+        "import sys\nfrom stager.cli import stager\nfrom stager.cli.ending import run\n"
+        "assert run(stager, sys.argv[1:]) == 0\n"
         f"print(sorted(set(sys.modules) & {slow}), file=sys.stderr)"
     )
     for arguments in (["--version"], ["--help"]):

@@ -235,9 +235,7 @@ def test_a_zip_through_a_pipe_is_refused_with_a_way_out():
     )
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"\x1f", b"hello", gzip.compress(tar_of(a=b"x" * 9999), mtime=0)[:60]]
-)
+@pytest.mark.parametrize("data", [b"", b"\x1f", b"hello", gzip.compress(tar_of(a=b"x" * 9999), mtime=0)[:60]])
 def test_garbage_through_a_pipe_is_unreadable(workspace, data):
     with pytest.raises(SourceUnreadable) as caught:
         open_source("-", workspace=workspace, stdin=io.BytesIO(data))
