@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import threading
 import time
 import zipfile
@@ -46,6 +47,13 @@ def failed(done, code, slug):
     return document["error"]
 
 
+def listing(droplet):
+    """Members and digests: where bytes differ, the assertion says in which file."""
+    commands = (["tar", "-tvf", droplet], ["tar", "-xOf", droplet, "droplet.sha256"])
+    said = [subprocess.run(command, capture_output=True, check=True).stdout for command in commands]
+    return b"".join(said).decode().splitlines()
+
+
 def test_packages_are_installed_and_served_and_the_same_bytes_come_out_again(
     built, application, stager_cli, tmp_path
 ):
@@ -56,6 +64,7 @@ def test_packages_are_installed_and_served_and_the_same_bytes_come_out_again(
     (tmp_path / "else").mkdir()
     second = built(application(name="else/where"), "--cache-dir", tmp_path / "two", name="b.tar.gz")
     third = built(application(name="third"), "--no-cache", name="c.tar.gz")
+    assert listing(tmp_path / "b.tar.gz") == listing(tmp_path / "c.tar.gz")
     assert second["droplet"]["sha256"] == third["droplet"]["sha256"]
 
     inspected = json.loads(stager_cli("inspect", tmp_path / "droplet.tar.gz", "--json").stdout)
