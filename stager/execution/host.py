@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -70,11 +71,12 @@ class _Question(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        self._fact = ask(self._tool, self._marker)
+        with contextlib.suppress(OSError):  # it is asked again, where the error can be seen
+            self._fact = ask(self._tool, self._marker)
 
     def answer(self) -> ToolFact:
         self.join()
-        return self._fact or ToolFact(self._tool.name)
+        return self._fact or ask(self._tool, self._marker)
 
 
 def _programs(names: tuple[str, ...]) -> list[str]:
