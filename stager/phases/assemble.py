@@ -90,7 +90,7 @@ def assemble(
         check_offline(build, request.cache_directory)
     check_tools(build, planned.host)
     manifest = _manifest(planned)
-    generated = _generated(build, manifest, planned)
+    generated = _generated(build, manifest, Renderer(planned.template_packages, request.cache_directory))
     dependencies: tuple[str, ...] = ()
     if build.steps:
         source = _work(planned, source, workspace, request, reporter)
@@ -120,8 +120,7 @@ def _manifest(planned: Plan) -> Manifest:
     )
 
 
-def _generated(build: BuildPlan, manifest: Manifest, planned: Plan) -> tuple[Entry, ...]:
-    renderer = Renderer(planned.template_packages)
+def _generated(build: BuildPlan, manifest: Manifest, renderer: Renderer) -> tuple[Entry, ...]:
     entries = {
         file.path: file_of_bytes(
             file.path,
@@ -130,7 +129,7 @@ def _generated(build: BuildPlan, manifest: Manifest, planned: Plan) -> tuple[Ent
         )
         for file in build.files
     }
-    startup, stop = launch_scripts(manifest)
+    startup, stop = launch_scripts(manifest, renderer)
     entries["startup"] = file_of_bytes("startup", startup.encode(errors="surrogateescape"), 0o755)
     entries["stop"] = file_of_bytes("stop", stop.encode(errors="surrogateescape"), 0o755)
     for path in (*DIRECTORIES, *build.directories):

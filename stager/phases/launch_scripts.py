@@ -30,7 +30,7 @@ _READ_ONLY = frozenset({"BASHOPTS", "BASHPID", "BASH_VERSINFO", "EUID", "PPID", 
 _DROPS_ROOT = frozenset({"STAGER_AS", "STAGER_SERVER_USER"})
 
 
-def launch_scripts(manifest: Manifest) -> tuple[str, str]:
+def launch_scripts(manifest: Manifest, renderer: Renderer | None = None) -> tuple[str, str]:
     """Render ``startup`` and ``stop``.
 
     They depend on neither the layers nor what was measured. Both are text with surrogate escapes, and
@@ -59,7 +59,7 @@ def launch_scripts(manifest: Manifest) -> tuple[str, str]:
         "writable": manifest.writable,
         "is_supervising": any(process.companions or process.stop_signal == "WINCH" for process in processes),
     }
-    renderer = Renderer()
+    renderer = renderer or Renderer()
     return renderer.render("launch/startup.j2", values), renderer.render("launch/stop.j2", values)
 
 
