@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from stager.launch.boot import BootResult
 
+#: What checks get to end by themselves when their build has failed.
+PATIENCE_SECONDS = 1.0
 BUILD_CHECKS = ("build-path", "build-env", "scripts", "configuration", "syntax")
 DROPLET_CHECKS = ("manifest", "digests", "layers", "names", "modes", "links", "scripts", "configuration")
 
@@ -98,6 +100,9 @@ class BesidePacking:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
+            # They are done within 0.1 s, and clean up behind themselves, which they could not if killed.
+            for task in self._tasks:
+                task.join(PATIENCE_SECONDS)
             end_marked(self._marker)
         for task in self._tasks:
             task.join()
