@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
 from stager.cli.streams import Enduring
-from stager.model.reporter import Reporter
+from stager.model.reporter import Reporter, Silent
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -68,24 +68,8 @@ class ConsoleReporter(Reporter):
         self.write("\n".join(lines))
 
 
-class QuietReporter(ConsoleReporter):
+class QuietReporter(Silent, ConsoleReporter):
     """Says nothing but errors."""
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        yield
-
-    def detail(self, text: str) -> None:
-        pass
-
-    def step(self, text: str) -> None:
-        pass
-
-    def output(self, line: str) -> None:
-        pass
-
-    def warning(self, text: str) -> None:
-        pass
 
     def result(self, line: str) -> None:
         pass

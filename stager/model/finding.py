@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +17,11 @@ class Finding:
     level: Level
     message: str
     path: str = ""
+
+
+def are_fine(findings: Iterable[Finding]) -> bool:
+    """Whether none of them is an error."""
+    return not any(finding.level == "error" for finding in findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Verification:
 
     @property
     def is_ok(self) -> bool:
-        return not any(finding.level == "error" for finding in self.findings)
+        return are_fine(self.findings)
 
     def as_document(self) -> dict[str, Any]:
         """The shape of ``verification`` in a report and of ``stager verify --json``."""

@@ -17,7 +17,7 @@ from stager.execution.marked import end_marked
 from stager.execution.workspace import BOOT_DIRECTORY, Workspace
 from stager.model.droplet import Manifest
 from stager.model.entry import Kind
-from stager.model.finding import Finding, Verification
+from stager.model.finding import Finding, Verification, are_fine
 from stager.model.reporter import Reporter
 from stager.model.request import Request
 from stager.phases.assemble import Assembled
@@ -143,7 +143,7 @@ def verify(
         findings += run_plugin_checks(extra, View(packed.manifest.as_document(), names, beside.directory))
     checks = (*BUILD_CHECKS, *(check.name for check in extra))
     result: BootResult | None = None
-    if request.verify == "boot" and _is_fine(findings):
+    if request.verify == "boot" and are_fine(findings):
         result = _boot_packed(packed, workspace, request, reporter)
         findings += result.findings
         checks = (*checks, "boot")
@@ -184,7 +184,7 @@ def verify_droplet(path: Path, workspace: Workspace, reporter: Reporter, *, is_b
     if content.format == "dir":
         directory = path.absolute()
     findings = [*check_content(content), *check_scripts(directory, workspace.marker)]
-    if _is_fine(findings):
+    if are_fine(findings):
         findings += check_configuration(directory, content.manifest, workspace.marker)
     else:
         # The check is a script of the droplet's own, and somebody else may have written it.
@@ -196,7 +196,7 @@ def verify_droplet(path: Path, workspace: Workspace, reporter: Reporter, *, is_b
     findings += run_plugin_checks(registry.checks, view)
     checks = (*DROPLET_CHECKS, *(check.name for check in registry.checks))
     result: BootResult | None = None
-    if is_booting and _is_fine(findings):
+    if is_booting and are_fine(findings):
         reporter.detail("Starting it")
         result = _boot(directory, content.manifest, workspace, "", is_theirs=content.format == "dir")
         findings += result.findings
@@ -284,10 +284,6 @@ def _places(assembled: Assembled, workspace: Workspace, request: Request) -> lis
         for entry in assembled.generated
         if isinstance(entry.source, bytes) and any(pattern.search(entry.source) for pattern in patterns)
     ]
-
-
-def _is_fine(findings: Iterable[Finding]) -> bool:
-    return not any(finding.level == "error" for finding in findings)
 
 
 def _where(finding: Finding) -> str:

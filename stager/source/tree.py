@@ -12,9 +12,6 @@ from stager.errors import SourceUnreadable
 from stager.model.entry import Entry, Kind
 from stager.source.ignoring import Ignoring
 from stager.source.index import EXECUTABLE, Index, index_directory
-from stager.source.materialise import materialise
-
-__all__ = ["Tree", "materialise"]
 
 #: Directories of installed dependencies: what lies in them says nothing about the application.
 INSTALLED = frozenset({"vendor", "node_modules"})

@@ -13,7 +13,8 @@ from stager.model.entry import Entry, Kind
 from stager.model.source_tree import SourceTree
 from stager.source.ignoring import Ignoring
 from stager.source.index import index_directory
-from stager.source.tree import Tree, materialise
+from stager.source.materialise import materialise
+from stager.source.tree import Tree
 
 
 def lay(root, *paths):
