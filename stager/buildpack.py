@@ -39,6 +39,8 @@ class PlanContext(Generic[OptionsT]):
         What the user said is to be started (Procfile, ``processes:``), by type.
     grace:
         Seconds that a stopping process gets for the requests in flight.
+    environment:
+        What the user gave for the steps and for the run.
     """
 
     source: SourceTree
@@ -47,6 +49,7 @@ class PlanContext(Generic[OptionsT]):
     limits: Limits = field(default_factory=Limits)
     processes: Mapping[str, Command] = field(default_factory=dict)
     grace: float = 10.0
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Buildpack(abc.ABC, Generic[OptionsT]):

@@ -8,7 +8,7 @@ from typing import Any
 
 from stager.errors import DropletCorrupt
 from stager.model.host import HostTool
-from stager.model.plan import Health, Limits, Process, Shell
+from stager.model.plan import Health, Limits, PrivateFile, Process, Shell
 from stager.model.typed import WrongShape, read
 
 SCHEMA = 1
@@ -51,6 +51,7 @@ class Manifest:
     health: Health = field(default_factory=Health)
     tools: tuple[HostTool, ...] = ()
     writable: tuple[str, ...] = ()
+    private_files: tuple[PrivateFile, ...] = ()
     layers: tuple[Layer, ...] = ()
     measured: Mapping[str, int] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -64,8 +65,9 @@ class Manifest:
         document: dict[str, Any] = {"schema": self.schema, "stager_version": self.stager_version}
         document["runtimes"] = [plain(runtime) for runtime in self.runtimes]
         document["processes"] = {process.type: _process_document(process) for process in self.processes}
-        for key in ("environment", "limits", "health", "tools", "writable", "layers", "measured"):
+        for key in ("environment", "limits", "health", "tools", "writable", "private_files", "layers"):
             document[key] = plain(getattr(self, key))
+        document["measured"] = plain(self.measured)
         return document
 
     @classmethod
@@ -75,6 +77,7 @@ class Manifest:
             raise _corrupt("it is not a mapping")
         if document.get("schema") != SCHEMA:
             raise _corrupt(f"schema {document.get('schema')!r} is not {SCHEMA}")
+        document = {**_LATER, **document}
         missing = [name for name in _KEYS if name not in document]
         if missing:
             raise _corrupt(f"the key '{missing[0]}' is missing")
@@ -97,9 +100,13 @@ _KEYS: dict[str, Any] = {
     "health": Health,
     "tools": tuple[HostTool, ...],
     "writable": tuple[str, ...],
+    "private_files": tuple[PrivateFile, ...],
     "layers": tuple[Layer, ...],
     "measured": Mapping[str, int],
 }
+
+#: Keys that droplets of 0.1.0 do not have, and what that means.
+_LATER: dict[str, Any] = {"private_files": ()}
 
 
 def plain(value: Any) -> Any:

@@ -35,6 +35,13 @@ class HostTool:
         On which host it is needed.
     optional:
         A missing optional tool is mentioned, and ends nothing.
+    is_each_asked:
+        Ask every program that matches, not the first alone: :attr:`ToolFact.versions`.
+    start_arguments:
+        What ``startup`` asks a candidate before it takes it: one that ends with 0 and prints a path is
+        taken, and the path is what ``variable`` gets; what another one prints is the reason against it.
+    folder_variable:
+        The environment variable in which ``startup`` hands over the folder of that path.
     """
 
     name: str
@@ -47,6 +54,9 @@ class HostTool:
     variable: str = ""
     when: When = "both"
     optional: bool = False
+    is_each_asked: bool = False
+    start_arguments: tuple[str, ...] = ()
+    folder_variable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,8 @@ class ToolFact:
     """What the host answered. ``path`` is empty where the tool is missing.
 
     ``matches`` holds every path that a glob matched, sorted; ``output`` what the program printed.
+    ``versions`` has the version of each of ``matches``, where every one was asked: empty for one that did
+    not say.
     """
 
     name: str
@@ -61,6 +73,7 @@ class ToolFact:
     version: str = ""
     output: str = ""
     matches: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
 
     @property
     def is_present(self) -> bool:

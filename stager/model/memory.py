@@ -45,6 +45,8 @@ class WorkerModel:
         Carries what one worker may use, in MiB, into the configuration.
     per_core_hundredths:
         Workers that one core keeps busy, times 100; 0 for no bound by cores.
+    beyond_cores:
+        Added to that bound: the 1 of Heroku's "2 x cores + 1" for Python.
     doublings:
         Multiply that by ceil(log2(budget / 128 MiB)), at least 1: Heroku's PHP formula
         (heroku-buildpack-php bin/util/autotune.php), under which an application with more memory
@@ -53,6 +55,16 @@ class WorkerModel:
         An upper bound, 0 for none.
     shares:
         Parts of the budget taken once, in proportion to it.
+    groups:
+        Workers come in groups of that many, one for each application that is served beside others; each
+        has at least one. ``group_variable`` carries how many each application has.
+    thread_mib:
+        Each worker runs as many threads as its part of the budget has of these; 0 for none. OpenShift's
+        formula for mod_wsgi (MiB x 0.8 / 80, for two processes) is 50 of a worker's own.
+    most_threads:
+        An upper bound of a worker's threads.
+    threads_variable:
+        Carries them into the configuration.
     """
 
     base_mib: int
@@ -64,17 +76,27 @@ class WorkerModel:
     doublings: bool = False
     most: int = 0
     shares: tuple[Share, ...] = ()
+    beyond_cores: int = 0
+    groups: int = 1
+    group_variable: str = ""
+    thread_mib: int = 0
+    most_threads: int = 1
+    threads_variable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """The outcome: workers, MiB for each, MiB of each share, and whether one worker had to be lowered."""
+    """The outcome: workers, MiB for each, MiB of each share, and whether one worker had to be lowered.
+
+    ``threads`` are those of one worker.
+    """
 
     workers: int
     worker_mib: int
     shares: tuple[tuple[str, int], ...]
     is_lowered: bool
     promised_mib: int
+    threads: int = 1
 
 
 def size_workers(model: WorkerModel, budget_mib: int, centicores: int = 100) -> Sizing:
@@ -95,13 +117,18 @@ def size_workers(model: WorkerModel, budget_mib: int, centicores: int = 100) -> 
         if model.doublings:
             while 128 << factor < budget_mib:
                 factor += 1
-        workers = min(workers, factor * centicores * model.per_core_hundredths // 10_000)
+        of_cores = factor * centicores * model.per_core_hundredths // 10_000 + model.beyond_cores
+        workers = min(workers, of_cores)
     if model.most:
         workers = min(workers, model.most)
+    groups = model.groups
     worker_mib = model.worker_mib
-    is_lowered = budget_mib - once < each
+    is_lowered = budget_mib - once < each * groups
     if is_lowered:
-        worker_mib = min(worker_mib, max(model.least_mib, budget_mib - once - model.overhead_mib))
-    workers = max(1, workers)
+        worker_mib = min(worker_mib, max(model.least_mib, (budget_mib - once) // groups - model.overhead_mib))
+    workers = max(groups, workers // groups * groups)
     promised = once + workers * (worker_mib + model.overhead_mib)
-    return Sizing(workers, worker_mib, shares, is_lowered, promised)
+    threads = 1
+    if model.thread_mib:
+        threads = max(1, min(model.most_threads, (budget_mib - once) // workers // model.thread_mib))
+    return Sizing(workers, worker_mib, shares, is_lowered, promised, threads)

@@ -33,23 +33,57 @@ class CacheItem:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownFailure:
+    """What a tool says when it fails for a reason that is known, and what the user is told then.
+
+    Parameters
+    ----------
+    pattern:
+        A regular expression, searched in the last lines that the tool printed (joined by newlines).
+    is_offline:
+        Whether it means that something is not in the cache (with ``--offline``: exit 44 instead of 40).
+    brief, resolution:
+        Texts for the error; ``{name}`` is the pattern's group of that name. ``{where}`` is the first of
+        the step's inputs in which the group ``name`` stands as a word, with its line
+        ("requirements.txt line 3"), or else the first input.
+    """
+
+    pattern: str
+    brief: str
+    resolution: str
+    is_offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RunCommand:
-    """Run a host tool in the application's directory.
+    """Run a tool in a copy of the application.
+
+    Beside that copy (``.``, which becomes ``app/``) lie ``../deps/``, which becomes the droplet's ``deps/``,
+    and ``../build/``, which steps share and which ends with the build.
 
     Parameters
     ----------
     name:
         What people see: ``composer install``.
     tool:
-        The :class:`HostTool` whose program is run; exit 41 where it is missing.
+        The :class:`HostTool` whose program is run, exit 41 where it is missing; or, beginning with ``../``,
+        a program that an earlier step has made.
     arguments:
         What follows the program.
+    script:
+        A template of the plugin's package, rendered without values, whose path comes before ``arguments``.
     environment:
         Added to the clean environment of steps. ``{cache}`` in a value is the cache directory.
     inputs:
-        Paths in the application on which the result depends.
+        Paths in the application on which the result depends; ``""`` is all of it.
     outputs:
-        Directories, relative to the droplet, that the step makes: they become the ``dependencies`` layer.
+        Directories, relative to the droplet, that the step makes (``app/vendor``, ``deps/python``): they
+        become the ``dependencies`` layer.
+    is_confined:
+        It reads nothing of the application but its inputs, and of what it writes only the outputs below
+        ``deps/`` count. Where all steps are, the application is packed from where it lies.
+    failures:
+        What it says when it fails for a known reason; the first that matches is told.
     timeout:
         Seconds.
     offline_needs:
@@ -67,6 +101,9 @@ class RunCommand:
     timeout: float = 900.0
     offline_needs: tuple[CacheItem, ...] = ()
     offline_environment: Mapping[str, str] = field(default_factory=dict)
+    script: str = ""
+    is_confined: bool = False
+    failures: tuple[KnownFailure, ...] = ()
     kind: Literal["command"] = "command"
 
 
@@ -91,6 +128,19 @@ class RenderedFile:
     template: str
     values: Mapping[str, Any] = field(default_factory=dict)
     mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateFile:
+    """What ``startup`` puts into its private directory before anything runs: a text, or a link.
+
+    ``path`` is relative to ``${STAGER_SOCKETS}``. In ``text`` and ``link`` (the target) ``${NAME}`` is
+    replaced as in an argv. A link to what is not there is left out.
+    """
+
+    path: str
+    text: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +180,8 @@ class Process:
         argv of the server's own configuration checks, run in the start environment.
     environment:
         For this process only; ``${NAME}`` as in argv.
+    ignored_signals:
+        Signals that would end its first process and leave the others: they are ignored from the start.
     """
 
     type: str
@@ -141,6 +193,7 @@ class Process:
     workers: WorkerModel | None = None
     checks: tuple[Argv, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    ignored_signals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +227,16 @@ class BuildPlan:
         What can be started; exactly one of all merged plans is ``web``.
     environment:
         Given to every process; a variable that is set at start wins.
+    process_environment:
+        The same, with ``${NAME}`` replaced as in an argv, also for the processes that a user adds; what a
+        process says itself wins.
+    step_environment:
+        Given to every step and hook; what the user sets wins.
+    build_path:
+        Folders that come first on the PATH of every step, relative to the droplet as steps see it:
+        ``build/python/bin``.
+    private_files:
+        What ``startup`` makes in its private directory.
     tools:
         Programs and files that the droplet looks for when it starts.
     writable:
@@ -195,6 +258,10 @@ class BuildPlan:
     files: tuple[RenderedFile, ...] = ()
     processes: tuple[Process, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    process_environment: Mapping[str, str] = field(default_factory=dict)
+    step_environment: Mapping[str, str] = field(default_factory=dict)
+    build_path: tuple[str, ...] = ()
+    private_files: tuple[PrivateFile, ...] = ()
     tools: tuple[HostTool, ...] = ()
     writable: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()

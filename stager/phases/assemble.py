@@ -23,6 +23,8 @@ from stager.source.tree import Tree
 
 #: Empty, and writable where the droplet runs (DESIGN section 6).
 DIRECTORIES = ("logs", "run", "tmp")
+#: Where the application lies in a droplet, what was installed for it, and, only while it is built, the rest.
+APP, DEPS, BUILD = "app", "deps", "build"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,10 @@ class Assembled:
         Complete but for the layers.
     tree:
         Where the application's files lie: in the source itself, or in the copy that steps worked on.
+    deps:
+        What steps made beside the application; None where they made nothing there.
     dependencies:
-        Paths, relative to the application, that steps made.
+        Paths, relative to the droplet, that steps made.
     generated:
         The rendered files, ``startup``, ``stop``, and the empty directories; sorted.
     """
@@ -46,6 +50,7 @@ class Assembled:
     plan: Plan
     manifest: Manifest
     tree: Tree
+    deps: Tree | None
     dependencies: tuple[str, ...]
     generated: tuple[Entry, ...]
 
@@ -54,12 +59,16 @@ class Assembled:
         for parent in self._parents:
             yield Entry(parent, Kind.DIRECTORY, 0o755, "")
         for path in self.dependencies:
-            yield from self.tree.entries("app", below=path)
+            place, _, below = path.partition("/")
+            tree = self.tree if place == APP else self.deps
+            if tree is not None:
+                yield from tree.entries(place, below=below)
 
     def app_entries(self) -> Iterator[Entry]:
         """The application without what the steps made; no directory comes twice."""
         before = set(self._parents)
-        for entry in self.tree.entries("app", leave_out=self.dependencies):
+        made = [path.removeprefix("app/") for path in self.dependencies if path.startswith("app/")]
+        for entry in self.tree.entries(APP, leave_out=made):
             if entry.path not in before:
                 yield entry
 
@@ -71,7 +80,7 @@ class Assembled:
 
     @property
     def _parents(self) -> list[str]:
-        paths = [f"app/{path}".split("/") for path in self.dependencies]
+        paths = [path.split("/") for path in self.dependencies]
         return sorted({"/".join(parts[:end]) for parts in paths for end in range(1, len(parts))})
 
 
@@ -90,18 +99,17 @@ def assemble(
         check_offline(build, request.cache_directory)
     check_tools(build, planned.host)
     manifest = _manifest(planned)
-    generated = _generated(build, manifest, Renderer(planned.template_packages, request.cache_directory))
-    dependencies: tuple[str, ...] = ()
+    renderer = Renderer(planned.template_packages, request.cache_directory)
+    generated = _generated(build, manifest, renderer)
+    deps: Tree | None = None
+    made: list[str] = []
     if build.steps:
-        source = _work(planned, source, workspace, request, reporter)
-        outputs = [path for step in build.steps if isinstance(step, RunCommand) for path in step.outputs]
-        dependencies = tuple(
-            path.removeprefix("app/")
-            for path in sorted(set(outputs))
-            if source.has(path.removeprefix("app/"))
-        )
+        source, deps = _work(planned, source, workspace, request, reporter, renderer)
+        outputs = {path for step in build.steps if isinstance(step, RunCommand) for path in step.outputs}
+        trees = {APP: source, DEPS: deps}
+        made = [path for path in sorted(outputs) if trees[path.split("/")[0]].has(path.partition("/")[2])]
     reporter.detail(f"{source.file_count:,} files, {source.byte_count:,} bytes of application")
-    return Assembled(planned, manifest, source, dependencies, generated)
+    return Assembled(planned, manifest, source, deps, tuple(made), generated)
 
 
 def _manifest(planned: Plan) -> Manifest:
@@ -117,6 +125,7 @@ def _manifest(planned: Plan) -> Manifest:
         health=settings.health,
         tools=build.tools,
         writable=build.writable,
+        private_files=build.private_files,
     )
 
 
@@ -153,16 +162,25 @@ def _make_cache(path: Path) -> None:
         ) from error
 
 
-def _work(planned: Plan, source: Tree, workspace: Workspace, request: Request, reporter: Reporter) -> Tree:
-    """Materialise the application, run the steps in it, and look at what is there afterwards."""
-    settings = planned.settings
-    application = workspace.directory("app")
-    materialise(source, application)
+def _work(
+    planned: Plan,
+    source: Tree,
+    workspace: Workspace,
+    request: Request,
+    reporter: Reporter,
+    renderer: Renderer,
+) -> tuple[Tree, Tree]:
+    """Materialise what the steps need, run them, and look at what is there afterwards: app/ and deps/."""
+    settings, build = planned.settings, planned.build
+    application, deps = workspace.directory(APP), workspace.directory(DEPS)
+    workspace.directory(BUILD)
+    needed = _confined_inputs(build)
+    materialise(source, application, only=needed)
     cache = request.cache_directory
     if cache is None:
         cache = workspace.directory("cache")
     _make_cache(cache)
-    environment = {**settings.environment, **settings.build_environment}
+    environment = {**build.step_environment, **settings.environment, **settings.build_environment}
     if request.services:
         environment["VCAP_SERVICES"] = request.services
     where = Surroundings(
@@ -174,6 +192,33 @@ def _work(planned: Plan, source: Tree, workspace: Workspace, request: Request, r
         secrets=(*settings.build_environment.values(), *credentials(request.services)),
         marker=workspace.marker,
         is_offline=request.offline,
+        path=tuple(application.parent / folder for folder in build.build_path),
+        scripts=_scripts(build, workspace, renderer),
     )
-    run_steps(planned.build, planned.host, where, reporter)
-    return Tree.of_directory(application, source.name, max_size=request.max_size)
+    run_steps(build, planned.host, where, reporter)
+    made = Tree.of_directory(deps, DEPS, max_size=request.max_size)
+    if needed is not None:
+        return source, made
+    return Tree.of_directory(application, source.name, max_size=request.max_size), made
+
+
+def _confined_inputs(build: BuildPlan) -> frozenset[str] | None:
+    """What confined steps read; None where a step may read and change anything."""
+    steps = [step for step in build.steps if isinstance(step, RunCommand) and step.is_confined]
+    if len(steps) < len(build.steps):
+        return None
+    return frozenset(path for step in steps for path in step.inputs)
+
+
+def _scripts(build: BuildPlan, workspace: Workspace, renderer: Renderer) -> dict[str, Path]:
+    """The scripts of the steps, as files."""
+    names = {step.script for step in build.steps if isinstance(step, RunCommand) and step.script}
+    if not names:
+        return {}
+    folder = workspace.directory("scripts")
+    paths = {
+        name: folder / f"{number}.{name.rpartition('/')[2]}" for number, name in enumerate(sorted(names))
+    }
+    for name, path in paths.items():
+        path.write_text(renderer.render(name, {}), encoding="utf-8", errors="surrogateescape")
+    return paths

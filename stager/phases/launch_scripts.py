@@ -10,7 +10,7 @@ from stager.errors import ConfigurationError, TemplateFailed
 from stager.model.droplet import Manifest
 from stager.model.host import HostTool
 from stager.model.memory import MIB, WorkerModel
-from stager.model.plan import Argv, Companion, Process, Shell
+from stager.model.plan import Argv, Companion, PrivateFile, Process, Shell
 from stager.rendering import Renderer, references
 
 WEB = "web"
@@ -54,6 +54,7 @@ def launch_scripts(manifest: Manifest, renderer: Renderer | None = None) -> tupl
         "processes": processes,
         "environment": sorted(manifest.environment.items()),
         "tools": [_Tool.of(tool) for tool in tools],
+        "private_files": _private_files(manifest, tools),
         "memory_mib": manifest.limits.memory // MIB,
         "fds": manifest.limits.fds,
         "writable": manifest.writable,
@@ -81,13 +82,40 @@ class _Tool:
     variable: str
     need: str
     candidates: Argv
+    folder_variable: str
+    question: Argv
 
     @classmethod
     def of(cls, tool: HostTool) -> _Tool:
-        if tool.variable:
-            check_names((tool.variable,))
+        check_names(filter(None, (tool.variable, tool.folder_variable)))
         need = "optional" if tool.optional else "needed"
-        return cls(tool.name, tool.package, tool.variable, need, (*tool.programs, *tool.files))
+        candidates = (*tool.programs, *tool.files)
+        return cls(
+            tool.name,
+            tool.package,
+            tool.variable,
+            need,
+            candidates,
+            tool.folder_variable,
+            tool.start_arguments,
+        )
+
+
+def _private_files(manifest: Manifest, tools: tuple[HostTool, ...]) -> tuple[PrivateFile, ...]:
+    """What is made in the private directory; raises TemplateFailed for a place that is not in it."""
+    known = {name for tool in tools for name in (tool.variable, tool.folder_variable) if name} | CONTRACT
+    for file in manifest.private_files:
+        unknown = sorted((references(file.text) | references(file.link)) - known)
+        parts = file.path.split("/")
+        if unknown or not {"", ".", ".."}.isdisjoint(parts) or bool(file.text) == bool(file.link):
+            raise TemplateFailed(
+                f"The private file {file.path!r} cannot be made.",
+                details=f"It refers to {unknown[0]}, which nothing sets."
+                if unknown
+                else "It needs a relative path without dots, and either a text or a link.",
+                resolution="If you wrote the plugin, correct it; otherwise tell its author.",
+            )
+    return manifest.private_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +139,19 @@ class _Process:
     environment: tuple[tuple[str, str, bool], ...]
     needs: tuple[str, ...]
     drops_root: bool
+    ignored_signals: tuple[str, ...]
 
 
 def _process(process: Process, manifest: Manifest, tools: tuple[HostTool, ...]) -> _Process:
     check_names(process.environment)
     used = _used(process)
-    variables = {tool.variable for tool in tools if tool.variable}
+    variables = {name for tool in tools for name in (tool.variable, tool.folder_variable) if name}
     _check_references(process, used, {*variables, *manifest.environment, *process.environment})
-    for signal in (process.stop_signal, *(companion.stop_signal for companion in process.companions)):
+    stops = (process.stop_signal, *(companion.stop_signal for companion in process.companions))
+    for signal in (*stops, *process.ignored_signals):
         if signal not in SIGNALS:
             raise TemplateFailed(
-                f"The process {process.type} cannot be stopped by the signal {signal!r}.",
+                f"The process {process.type} cannot be stopped by the signal {signal!r}, or ignore it.",
                 details=f"Known are {', '.join(sorted(SIGNALS))}.",
                 resolution="If you wrote the plugin, correct its stop_signal; otherwise tell its author.",
             )
@@ -141,6 +171,7 @@ def _process(process: Process, manifest: Manifest, tools: tuple[HostTool, ...]) 
         ),
         needs=tuple(sorted(variables & used)),
         drops_root=bool(_DROPS_ROOT & used),
+        ignored_signals=process.ignored_signals,
     )
 
 
@@ -156,7 +187,7 @@ def _used(process: Process) -> frozenset[str]:
 def _check_references(process: Process, used: frozenset[str], known: set[str]) -> None:
     """A misspelt variable would be an empty word, and nobody would say so."""
     if process.workers:
-        known |= {process.workers.limit_variable, *(share.variable for share in process.workers.shares)}
+        known |= {*_variables(process.workers)}
     unknown = sorted(name for name in used - known - CONTRACT if name.startswith("STAGER_"))
     if unknown:
         raise TemplateFailed(
@@ -167,16 +198,18 @@ def _check_references(process: Process, used: frozenset[str], known: set[str]) -
 
 
 def _size_arguments(model: WorkerModel) -> Argv:
-    if model.worker_mib + model.overhead_mib <= 0:
+    if model.worker_mib + model.overhead_mib <= 0 or model.groups < 1:
         raise TemplateFailed(
             "A worker that takes no memory cannot be counted.",
-            details=f"worker_mib is {model.worker_mib}, overhead_mib is {model.overhead_mib}.",
+            details=f"worker_mib is {model.worker_mib}, overhead_mib is {model.overhead_mib}, "
+            f"groups is {model.groups}.",
             resolution="If you wrote the plugin, correct its WorkerModel; otherwise tell its author.",
         )
-    check_names(name for name in _variables(model) if name)
+    check_names(_variables(model))
     numbers: list[object] = [
         model.base_mib, model.worker_mib, model.overhead_mib, model.least_mib, model.per_core_hundredths,
-        int(model.doublings), model.most, model.limit_variable,
+        model.beyond_cores, int(model.doublings), model.most, model.limit_variable, model.groups,
+        model.group_variable, model.thread_mib, model.most_threads, model.threads_variable,
     ]  # fmt: skip
     for share in model.shares:
         numbers += [share.variable, share.divisor, share.least_mib, share.most_mib]
@@ -184,4 +217,5 @@ def _size_arguments(model: WorkerModel) -> Argv:
 
 
 def _variables(model: WorkerModel) -> Iterable[str]:
-    return (model.limit_variable, *(share.variable for share in model.shares))
+    shares = (share.variable for share in model.shares)
+    return filter(None, (model.limit_variable, model.group_variable, model.threads_variable, *shares))

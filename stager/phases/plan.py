@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,6 +68,7 @@ def _plan_one(
         limits=settings.limits,
         processes=settings.processes,
         grace=settings.grace,
+        environment={**settings.environment, **settings.build_environment},
     )
     try:
         made: object = buildpack.plan(context)
@@ -121,6 +122,10 @@ def merge(plans: list[BuildPlan]) -> BuildPlan:
             files=merged.files + one.files,
             processes=kept + one.processes,
             environment={**merged.environment, **one.environment},
+            process_environment=_both(merged.process_environment, one.process_environment),
+            step_environment={**merged.step_environment, **one.step_environment},
+            build_path=(*merged.build_path, *one.build_path),
+            private_files=(*merged.private_files, *one.private_files),
             tools=tuple(dict.fromkeys(merged.tools + one.tools)),
             writable=tuple(dict.fromkeys(merged.writable + one.writable)),
             directories=tuple(dict.fromkeys(merged.directories + one.directories)),
@@ -128,6 +133,14 @@ def merge(plans: list[BuildPlan]) -> BuildPlan:
             warnings=merged.warnings + one.warnings,
             syntax_checks=merged.syntax_checks + one.syntax_checks,
         )
+    return merged
+
+
+def _both(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:
+    """The variables of both; where both put something before what was there (PATH), both do."""
+    merged = {**first, **second}
+    for name in first.keys() & second.keys():
+        merged[name] = first[name].replace(f"${{{name}}}", second[name])
     return merged
 
 
@@ -159,6 +172,9 @@ def _with_processes(build: BuildPlan, settings: Settings) -> BuildPlan:
     return replace(
         build,
         steps=(*before, *build.steps, *after),
-        processes=tuple(sorted(processes, key=lambda process: (process.type != "web", process.type))),
+        processes=tuple(
+            replace(one, environment={**build.process_environment, **one.environment})
+            for one in sorted(processes, key=lambda process: (process.type != "web", process.type))
+        ),
         environment={**build.environment, **settings.environment},
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stager.errors import HostToolMissing, OfflineNotCached, StepFailed, StepTimedOut
@@ -37,7 +38,7 @@ class Surroundings:
     Parameters
     ----------
     application:
-        The materialised application.
+        The materialised application. ``deps`` and ``build`` lie beside it.
     home, temporary, cache:
         Directories, all existing.
     environment:
@@ -46,6 +47,10 @@ class Surroundings:
         Values that must not be shown.
     marker:
         Marks the processes of this build.
+    path:
+        Folders that come first on the PATH.
+    scripts:
+        Where the scripts of steps lie, by the name of their template.
     """
 
     application: Path
@@ -56,6 +61,8 @@ class Surroundings:
     secrets: tuple[str, ...]
     marker: str
     is_offline: bool
+    path: tuple[Path, ...] = ()
+    scripts: Mapping[str, Path] = field(default_factory=dict)
 
 
 def run_steps(build: BuildPlan, host: HostFacts, where: Surroundings, reporter: Reporter) -> None:
@@ -67,8 +74,8 @@ def run_steps(build: BuildPlan, host: HostFacts, where: Surroundings, reporter: 
         Naming the step, with its last lines.
     """
     for step in build.steps:
-        argv = _argv(step, host)
-        reporter.step(_hidden(step.script if isinstance(step, RunHook) else " ".join(argv), where))
+        argv = _argv(step, host, where)
+        reporter.step(_hidden(_shown(step), where))
         try:
             outcome = run(
                 argv,
@@ -107,13 +114,32 @@ def check_tools(build: BuildPlan, host: HostFacts) -> None:
     """Before anything runs: are the tools of all steps there? Raises HostToolMissing."""
     for step in build.steps:
         if isinstance(step, RunCommand):
-            _argv(step, host)
+            _program(step, host)
 
 
-def _argv(step: Step, host: HostFacts) -> list[str]:
+def _argv(step: Step, host: HostFacts, where: Surroundings) -> list[str]:
     if isinstance(step, RunHook):
         # The user wrote it as shell text; it runs as written, and stops at the first command that fails.
         return ["bash", "-e", "-o", "pipefail", "-c", step.script]
+    program = _program(step, host)
+    if program.startswith("../"):
+        # Not resolved: a virtual environment is known by where its link to the interpreter lies.
+        program = os.path.normpath(where.application / program)
+    script = (str(where.scripts[step.script]),) if step.script else ()
+    return [program, *script, *step.arguments]
+
+
+def _shown(step: Step) -> str:
+    """What people see: no path of this host, so that it is what they would type."""
+    if isinstance(step, RunHook):
+        return step.script
+    program = step.tool.rpartition("/")[2]
+    return f"{program} {' '.join(step.arguments)}" if not step.script else step.name
+
+
+def _program(step: RunCommand, host: HostFacts) -> str:
+    if step.tool.startswith("../"):
+        return step.tool
     fact = host[step.tool]
     if not fact.is_present:
         tool = host.tool(step.tool)
@@ -122,11 +148,11 @@ def _argv(step: Step, host: HostFacts) -> list[str]:
             details=f"{tool.name}: {tool.purpose}",
             resolution=f"Install it: apt-get install -y --no-install-recommends {tool.package}",
         )
-    return [fact.path, *step.arguments]
+    return fact.path
 
 
 def _environment(step: Step, where: Surroundings) -> dict[str, str]:
-    folders = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *SBIN]
+    folders = [*map(str, where.path), *os.environ.get("PATH", os.defpath).split(os.pathsep), *SBIN]
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment |= {
         "PATH": os.pathsep.join(dict.fromkeys(filter(None, folders))),
@@ -154,7 +180,9 @@ def _not_started(step: Step, program: str, error: OSError) -> StepFailed | HostT
     )
 
 
-def _failure(step: Step, outcome: Outcome, where: Surroundings) -> StepFailed | StepTimedOut:
+def _failure(
+    step: Step, outcome: Outcome, where: Surroundings
+) -> StepFailed | StepTimedOut | OfflineNotCached:
     said = "\n".join(_hidden(line, where) for line in outcome.tail)
     last = f"Its last lines:\n{said}" if said else "It printed nothing."
     if outcome.is_timed_out:
@@ -169,12 +197,52 @@ def _failure(step: Step, outcome: Outcome, where: Surroundings) -> StepFailed | 
             details=last,
             resolution="SIGKILL from outside usually means that the host ran out of memory.",
         )
+    known = _known_failure(step, outcome, where, last)
+    if known is not None:
+        return known
     how = f"signal {-outcome.status}" if outcome.status < 0 else f"status {outcome.status}"
     return StepFailed(
         f"{step.name} ended with {how}.",
         details=last,
         resolution="Run the same command in the application's folder and mend what it says.",
     )
+
+
+def _known_failure(
+    step: Step, outcome: Outcome, where: Surroundings, last: str
+) -> StepFailed | OfflineNotCached | None:
+    """What the plan says of such a failure; None where it says nothing."""
+    if isinstance(step, RunHook):
+        return None
+    text = "\n".join(outcome.tail)
+    for known in step.failures:
+        found = re.search(known.pattern, text)
+        if found is None or (known.is_offline and not where.is_offline):
+            continue
+        groups = {key: _hidden(value or "", where) for key, value in found.groupdict().items()}
+        groups["where"] = _place(step, groups.get("name", ""), where)
+        kind = OfflineNotCached if known.is_offline else StepFailed
+        return kind(
+            known.brief.format_map(groups),
+            details=last,
+            resolution=known.resolution.format_map(groups),
+        )
+    return None
+
+
+def _place(step: RunCommand, name: str, where: Surroundings) -> str:
+    """The first of the step's inputs in which a name stands, with its line; else the first input."""
+    # Package indexes take - _ . for the same, and no notice of case.
+    parts = map(re.escape, re.split(r"[-_.]+", name))
+    word = re.compile(rf"(?i)(?<![\w.-]){'[-_.]+'.join(parts)}(?!\w|[.-]\w)")
+    files = [path for path in step.inputs if (where.application / path).is_file()]
+    for path in files if name else ():
+        text = (where.application / path).read_bytes()
+        encoding = "utf-16" if text[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+        for number, line in enumerate(text.decode(encoding, "replace").splitlines(), 1):
+            if word.search(line):
+                return f"{path} line {number}"
+    return files[0] if files else "the application"
 
 
 def _hidden(text: str, where: Surroundings) -> str:

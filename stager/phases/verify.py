@@ -238,10 +238,16 @@ def _boot(
     return boot(
         directory,
         manifest,
-        process=manifest.processes[0].type,
+        process=_first(manifest),
         state=state,
         environment=environment,
     )
+
+
+def _first(manifest: Manifest) -> str:
+    """The process that is booted: web where there is one; a release ends by itself."""
+    types = [process.type for process in manifest.processes]
+    return next((type_ for type_ in types if type_ != "release"), types[0])
 
 
 def _laid_out(assembled: Assembled, workspace: Workspace) -> Path:
@@ -256,6 +262,8 @@ def _laid_out(assembled: Assembled, workspace: Workspace) -> Path:
             path.write_bytes(entry.source)
             path.chmod(entry.mode)
     (directory / "app").symlink_to(assembled.tree.root.absolute())
+    if assembled.deps is not None:
+        (directory / "deps").symlink_to(assembled.deps.root.absolute())
     return directory
 
 

@@ -16,7 +16,11 @@ from stager.source.gitignore import Pattern, Patterns, understand
 #: In the order in which they are read: of two rules for one path the later decides.
 IGNORE_FILES = (".slugignore", ".cfignore", ".stagerignore")
 #: Left out wherever they lie, as files too: ``.git`` of a worktree or submodule is one.
-ALWAYS = frozenset({".git", ".svn", ".hg", ".bzr", "CVS", "_darcs", ".DS_Store", "__MACOSX", ".stager-cache"})
+ALWAYS = frozenset({
+    ".git", ".svn", ".hg", ".bzr", "CVS", "_darcs", ".DS_Store", "__MACOSX", ".stager-cache", "__pycache__",
+})  # fmt: skip
+#: Left out where they hold a virtual environment: it names its own place, and the interpreter's.
+ENVIRONMENTS = frozenset({"venv", ".venv", "env", ".env", "virtualenv"})
 #: Left out of the root: what an earlier build put there, or a killed one left half written.
 DROPLETS = re.compile(r".*\.droplet\.(tar\.gz|tgz|tar\.zst|tar)(\..*)?", re.DOTALL)
 _MAX_BYTES = 1 << 20
@@ -41,20 +45,30 @@ class Ignoring:
         Paths relative to the root: the output, the report and the cache where they lie inside.
     patterns:
         The same, understood; None where there are none.
+    root:
+        The source's directory on the host.
     """
 
     rules: tuple[Rule, ...] = ()
     excluded: frozenset[str] = frozenset()
     patterns: Patterns | None = None
+    root: str = ""
 
     def ignores(self, path: str, name: str, *, is_directory: bool) -> bool:
         """Whether ``path``, whose last component is ``name``, is left out; its parents are not."""
-        if name in ALWAYS or path in self.excluded or (path == name and DROPLETS.fullmatch(name)):
+        if self._is_unwanted(path, name, is_directory=is_directory):
             return True
         if self.patterns is None:
             return False
         place = self.patterns.decisive(path, name, is_directory=is_directory)
         return place is not None and not self.rules[place].pattern.startswith("!")
+
+    def _is_unwanted(self, path: str, name: str, *, is_directory: bool) -> bool:
+        """Whether nobody wants it, whatever the patterns say."""
+        if name in ALWAYS or path in self.excluded or (path == name and DROPLETS.fullmatch(name)):
+            return True
+        is_place = is_directory and name in ENVIRONMENTS
+        return is_place and os.path.lexists(f"{self.root}/{path}/pyvenv.cfg")
 
     def reason(self, path: str, *, is_directory: bool) -> str | None:
         """Which rule leaves ``path`` out, or a directory that it lies in: ``.slugignore line 3``."""
@@ -69,7 +83,7 @@ class Ignoring:
     def _rule(self, path: str, name: str, *, is_directory: bool) -> str:
         """The rule that decided; called only for a path that is left out."""
         place = None
-        if self.patterns is not None and name not in ALWAYS and path not in self.excluded:
+        if self.patterns is not None and not self._is_unwanted(path, name, is_directory=is_directory):
             place = self.patterns.decisive(path, name, is_directory=is_directory)
         return "stager itself" if place is None else self.rules[place].origin
 
@@ -96,8 +110,8 @@ def ignoring_for(root: str, patterns: Sequence[str] = (), excluded: Sequence[Pat
     ]
     inside = frozenset(_inside(root, excluded))
     if not rules:
-        return Ignoring(excluded=inside)
-    return Ignoring(tuple(rules), inside, Patterns([_understood(rule) for rule in rules]))
+        return Ignoring(excluded=inside, root=root)
+    return Ignoring(tuple(rules), inside, Patterns([_understood(rule) for rule in rules]), root)
 
 
 def _inside(root: str, excluded: Sequence[Path]) -> list[str]:

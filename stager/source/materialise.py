@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stager.errors import DiskFull, PackError, SourceChanged, SourceUnreadable, StagerError
-from stager.model.entry import Kind
+from stager.model.entry import Entry, Kind
 
 if TYPE_CHECKING:
     from stager.source.tree import Tree
@@ -18,14 +19,16 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def materialise(tree: Tree, destination: Path) -> None:
+def materialise(tree: Tree, destination: Path, only: frozenset[str] | None = None) -> None:
     """Copy a tree into an existing empty directory, with its links and execute bits.
+
+    With ``only`` these paths alone, files and directories with all that is in them; ``""`` is everything.
 
     The kernel copies (and shares blocks where the file system can); never hard links, because a step may
     write into a file where it is. Raises SourceUnreadable, SourceChanged, DiskFull, PackError.
     """
     root = f"{os.fspath(destination)}/"
-    for entry in tree.entries(""):
+    for entry in tree.entries("") if only is None or "" in only else _chosen(tree, only):
         target = root + entry.path
         try:
             if entry.kind is Kind.DIRECTORY:
@@ -37,6 +40,19 @@ def materialise(tree: Tree, destination: Path) -> None:
                 _copy(os.fsdecode(entry.source), target, entry.mode)
         except OSError as error:
             raise _failed(error, target) from error
+
+
+def _chosen(tree: Tree, only: frozenset[str]) -> Iterator[Entry]:
+    """The entries of some paths, after the directories that they lie in."""
+    parents = {parent for path in only for parent in _parents(path)}
+    for entry in tree.entries("") if only else ():
+        if entry.path in only or entry.path in parents or not only.isdisjoint(_parents(entry.path)):
+            yield entry
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def _copy(source: str, target: str, mode: int) -> None:

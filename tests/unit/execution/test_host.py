@@ -91,3 +91,37 @@ def test_files_are_found_by_pattern_newest_first_with_the_version_of_their_path(
     assert fact.path == f"{tmp_path}/libphp8.10.so"
     assert fact.version == "8.10"
     assert fact.matches == (f"{tmp_path}/libphp8.10.so", f"{tmp_path}/libphp8.2.so")
+
+
+def test_each_of_several_may_be_asked_but_no_shim_and_no_program_twice(fp, tmp_path, monkeypatch):
+    folders = {name: tmp_path / name for name in ("shims", "usr", "opt")}
+    for folder in folders.values():
+        folder.mkdir()
+        program(folder / "python3.9")
+    (folders["opt"] / "python3.10").symlink_to("python3.9")
+    monkeypatch.setenv("PATH", ":".join(map(str, folders.values())))
+    monkeypatch.setattr(host, "SBIN", ())
+    usr, opt = (f"{folders[name]}/python3.9" for name in ("usr", "opt"))
+    fp.register([usr, "-V"], stdout="Python 3.9.2\n")
+    fp.register([f"{folders['opt']}/python3.10", "-V"], stdout="nonsense\n")
+    tool = HostTool(
+        "python", "", "p", ("python3.10", "python3.9"), version_arguments=("-V",),
+        version_pattern=r"Python (\S+)", is_each_asked=True,
+    )  # fmt: skip
+    fact = ask(tool)
+    assert fact.matches == (f"{folders['opt']}/python3.10", usr)
+    assert fact.versions == ("", "3.9.2")
+    assert opt not in fact.matches
+
+
+def test_where_there_are_only_shims_they_are_taken(fp, tmp_path, monkeypatch):
+    folder = tmp_path / "shims"
+    folder.mkdir()
+    path = program(folder / "node")
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(host, "SBIN", ())
+    fp.register([path, "-v"], stdout="v20\n")
+    tool = HostTool(
+        "node", "", "p", ("node",), version_arguments=("-v",), version_pattern=r"v(\d+)", is_each_asked=True
+    )
+    assert ask(tool).versions == ("20",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from stager.model.memory import MIB, Share, WorkerModel, size_workers
 from stager.model.plan import Limits, Process
 from stager.phases.launch_scripts import _size_arguments
 from stager.rendering import Renderer, quote_all
+from stager.servers.python_workers import worker_model
 
 MODEL = WorkerModel(32, 128, 16, limit_variable="EACH_MIB", shares=(Share("CACHE_MIB", 8, 16, 128),))
 WEB = Process("web", (), workers=MODEL)
@@ -33,6 +35,10 @@ MODELS = [
         12,
         (Share("A", 8, 16, 128), Share("B", 3, 1, 50), Share("C", 10_000, 0, 9)),
     ),
+    worker_model(),
+    worker_model(3),
+    worker_model(2, most=5),
+    replace(worker_model(), overhead_mib=7, thread_mib=1, most_threads=8),
 ]
 
 
@@ -67,19 +73,26 @@ def test_bash_counts_as_python_does():
         script.append(
             f"stager_budget={budget} stager_centicores={cores};"
             f" stager_size {quote_all(_size_arguments(model))};"
-            f' echo "$stager_workers $stager_worker $stager_is_lowered $stager_promised{shares}"'
+            ' echo "$stager_workers $stager_worker $stager_is_lowered $stager_promised $stager_threads'
+            f'{shares}"'
         )
         if model.limit_variable:
             script.append(f"[[ ${model.limit_variable} == $stager_worker ]] || echo wrong")
+        if model.group_variable:
+            each = f"$(( stager_workers / {model.groups} ))"
+            script.append(f"[[ ${model.group_variable} == {each} ]] || echo wrong")
+        if model.threads_variable:
+            script.append(f"[[ ${model.threads_variable} == $stager_threads ]] || echo wrong")
     ended = subprocess.run(["bash"], input="\n".join(script), capture_output=True, text=True, check=True)
     got = [[int(number) for number in line.split()] for line in ended.stdout.splitlines()]
     expected = []
     for model, budget, cores in cases:
         sizing = size_workers(model, budget, cores)
         shares = [mib for _, mib in sizing.shares]
-        expected.append(
-            [sizing.workers, sizing.worker_mib, int(sizing.is_lowered), sizing.promised_mib, *shares]
-        )
+        expected.append([
+            sizing.workers, sizing.worker_mib, int(sizing.is_lowered), sizing.promised_mib, sizing.threads,
+            *shares,
+        ])  # fmt: skip
     assert len(cases) > 2000
     assert got == expected
     assert ended.stderr == ""

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from stager.errors import TemplateFailed
 from stager.model.host import HostTool
-from stager.model.plan import Process, Shell
+from stager.model.plan import PrivateFile, Process, Shell
 
 CAT = ("/bin/cat", "/proc/self/environ")
 SAY_PORT = Process("web", ("/bin/echo", "port ${PORT}"))
@@ -351,6 +353,80 @@ def test_programs_are_found_with_globs_in_odd_directories_and_in_sbin(make_dropl
     droplet = make_droplet(Process("web", ("/bin/echo", "${P}", "${S}")), tools=tools)
     ended = droplet.run("-p", "80", environment={"PATH": f"relative::{odd}:/usr/bin:/bin"})
     assert ended.stdout.decode() == f"{odd}/prog-1.7 /usr/sbin/chroot\n"
+
+
+SNAKE = HostTool(
+    "snake 3.11",
+    "runs",
+    "snake3.11",
+    programs=("snake3.11", "snake"),
+    start_arguments=("-c", "where is it?"),
+    variable="STAGER_SNAKE",
+    folder_variable="STAGER_SNAKE_FOLDER",
+)
+
+
+def test_a_tool_whose_name_says_little_is_asked_and_says_itself_where_it_is(make_droplet, programs):
+    programs("snake3.11", "echo 'shim: no such version' >&2; exit 127")
+    programs("snake", '[[ "$*" == "-c where is it?" ]] && echo /opt/the snake/bin/snake')
+    web = Process("web", ("/bin/echo", "${STAGER_SNAKE}", "${STAGER_SNAKE_FOLDER}"))
+    ended = make_droplet(web, tools=(SNAKE,)).run("-p", "80")
+    assert ended.stdout == b"/opt/the snake/bin/snake /opt/the snake/bin\n"
+
+
+def test_where_every_candidate_is_the_wrong_one_their_answers_are_shown(make_droplet, programs):
+    path = programs("snake", "echo 'is snake 3.12.1'; echo more; exit 1")
+    ended = make_droplet(Process("web", ("/bin/echo", "${STAGER_SNAKE}")), tools=(SNAKE,)).run("-p", "80")
+    assert ended.returncode == 4
+    said = ended.stderr.decode()
+    assert "snake 3.11 is not on this host (looked for: snake3.11 snake)" in said
+    assert "apt-get install snake3.11" in said
+    assert f"there is: {path} is snake 3.12.1\n" in said
+    assert ended.stdout == b""
+
+
+# ---- the private directory
+
+
+def test_private_files_are_made_before_anything_runs_and_can_be_read_by_the_servers_user(make_droplet):
+    files = (
+        PrivateFile("env/cfg", "home = ${STAGER_SNAKE_FOLDER}\n$$x 'quoted'\n"),
+        PrivateFile("env/bin/cat", link="/bin/cat"),
+        PrivateFile("env/none", link="${STAGER_ROOT}/app/not-there"),
+        PrivateFile("env/app", link="${STAGER_ROOT}/app"),
+    )
+    show = 'cd "$STAGER_SOCKETS/env"; cat cfg; stat -c "%a %N" cfg bin/cat app; ls'
+    web = Process("web", ("/bin/sh", "-c", show))
+    sh = replace(SH, folder_variable="STAGER_SNAKE_FOLDER")
+    droplet = make_droplet(web, tools=(sh,), private_files=files)
+    said = droplet.run(
+        "-c", 'umask 077; exec "$0" -p 80', droplet.path / "startup", program="/bin/sh"
+    ).stdout.decode()
+    folder = shutil.which("dash").rpartition("/")[0]
+    assert said.startswith(f"home = {folder}\n$x 'quoted'\n644 'cfg'\n777 'bin/cat' -> '/bin/cat'\n")
+    assert said.endswith(f"'app' -> '{droplet.path}/app'\napp\nbin\ncfg\n")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        PrivateFile("../x", "text"),
+        PrivateFile("/x", "text"),
+        PrivateFile("x"),
+        PrivateFile("x", "text", "and link"),
+        PrivateFile("x", "${STAGER_NOBODY}"),
+    ],
+)
+def test_a_private_file_that_makes_no_sense_fails_the_build(make_droplet, file):
+    with pytest.raises(TemplateFailed):
+        make_droplet(SAY_PORT, private_files=(file,))
+
+
+def test_signals_that_would_leave_workers_behind_are_ignored_from_the_start(make_droplet):
+    show = Shell("kill -USR1 $$; kill -HUP $$; echo alive; kill -TERM $$; echo never")
+    ended = make_droplet(Process("web", show, ignored_signals=("USR1", "HUP"))).run("-p", "80")
+    assert ended.stdout == b"alive\n"
+    assert ended.returncode == -signal.SIGTERM
 
 
 # ---- --check

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from stager.model.memory import DEFAULT_MEMORY, MIB, Share, WorkerModel, size_workers
+from stager.servers.python_workers import worker_model
 
 
 def heroku(limit_mib):
@@ -118,6 +119,33 @@ def test_a_budget_that_is_too_small_lowers_the_one_worker_and_says_so():
     assert (sizing.workers, sizing.worker_mib, sizing.is_lowered, sizing.promised_mib) == (1, 60, True, 100)
     sizing = size_workers(model, 40)
     assert (sizing.workers, sizing.worker_mib, sizing.is_lowered, sizing.promised_mib) == (1, 16, True, 56)
+
+
+# peers.md sections 5 and 7: Heroku's processes of Python, by budget and cores.
+@pytest.mark.parametrize(
+    ("budget", "cores", "processes"),
+    [
+        (128, 8, 1), (256, 8, 1), (512, 1, 2), (512, 8, 2), (1024, 1, 3), (1024, 8, 4), (2048, 2, 5),
+        (2048, 8, 8), (2560, 2, 5), (8192, 8, 17), (14336, 8, 17), (30720, 4, 9), (63488, 8, 17),
+        (129024, 16, 33),
+    ],
+)  # fmt: skip
+def test_processes_of_python_are_those_of_heroku(budget, cores, processes):
+    assert size_workers(worker_model(), budget, cores * 100).workers == processes
+
+
+# ancestor.md section 7.1: int(MiB x 0.8 / 80) threads in each of two processes.
+@pytest.mark.parametrize(("budget", "threads"), [(512, 5), (1024, 10), (2048, 20)])
+def test_all_threads_together_are_those_of_openshift(budget, threads):
+    sizing = size_workers(worker_model(), budget, 800)
+    assert sizing.workers * sizing.threads == pytest.approx(2 * threads, abs=2)
+
+
+def test_each_of_several_applications_has_as_many_workers_as_the_others():
+    sizing = size_workers(worker_model(3), 2048, 200)
+    assert (sizing.workers, sizing.is_lowered) == (3, False)
+    sizing = size_workers(worker_model(3), 512, 200)
+    assert (sizing.workers, sizing.worker_mib, sizing.is_lowered, sizing.promised_mib) == (3, 160, True, 512)
 
 
 def test_the_default_is_half_a_gibibyte():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from stager.errors import HostToolMissing, OfflineNotCached, StepFailed, StepTim
 from stager.execution.host import SBIN
 from stager.execution.marked import marked
 from stager.model.host import HostFacts, HostTool, ToolFact
-from stager.model.plan import BuildPlan, CacheItem, RunCommand, RunHook
+from stager.model.plan import BuildPlan, CacheItem, KnownFailure, RunCommand, RunHook
 from stager.model.reporter import Silent
 from stager.phases.secrets import credentials
 from stager.phases.steps import INHERITED, Surroundings, check_offline, check_tools, run_steps
@@ -78,7 +79,7 @@ def test_a_command_is_argv_in_the_applications_directory(composer, where, tmp_pa
     host = composer('pwd; printf "%s\\n" "$@"')
     run_steps(command("install", "a b", "$(id)"), host, where(), said)
     assert said.lines == [str(tmp_path / "app dir"), "install", "a b", "$(id)"]
-    assert said.steps == [f"{host['composer'].path} install a b $(id)"]
+    assert said.steps == ["composer install a b $(id)"]
 
 
 def test_a_hook_is_shell_text_that_stops_at_the_first_failure(programs, where):
@@ -255,3 +256,83 @@ def test_credentials_of_services_are_all_text_below_that_key():
         "more": ["one", {"x": "two"}]}}], "credentials": "top", "other": [{"label": "x"}]}"""
     assert list(credentials(services)) == ["mysql://u:p@h", "one", "two", "top"]
     assert list(credentials("")) == []
+
+
+# ---- tools and scripts of the build itself
+
+
+def test_a_tool_may_be_what_an_earlier_step_made(where, tmp_path):
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/tool").symlink_to("/bin/echo")
+    said = Telling()
+    step = RunCommand("say", "../build/tool", ("hello",))
+    plan = BuildPlan("php", steps=(step,))
+    check_tools(plan, NOWHERE)
+    run_steps(plan, NOWHERE, where(), said)
+    assert said.lines == ["hello"]
+    assert said.steps == ["tool hello"]
+
+
+def test_a_script_of_the_plugin_comes_before_the_arguments(where, tmp_path):
+    script = tmp_path / "0.say.py"
+    script.write_text("import sys; print(sys.argv[1:])")
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/python").symlink_to("/usr/bin/python3")
+    said = Telling()
+    step = RunCommand("say", "../build/python", ("a", "b c"), script="php/say.py.j2")
+    surroundings = replace(where(), scripts={"php/say.py.j2": script}, path=(tmp_path / "build",))
+    run_steps(BuildPlan("php", steps=(step,)), NOWHERE, surroundings, said)
+    assert said.lines == ["['a', 'b c']"]
+    assert said.steps == ["say"]
+
+
+def test_folders_of_the_build_come_first_on_the_path(where, tmp_path):
+    said = Telling()
+    run_steps(hook('echo "$PATH"'), NOWHERE, replace(where(), path=(tmp_path / "build/bin",)), said)
+    assert said.lines[0].startswith(f"{tmp_path}/build/bin:")
+
+
+# ---- failures that are known
+
+MISSING = KnownFailure(
+    r"no (?P<name>[\w.-]+) anywhere", "{where}: {name} does not exist.", "Is {name} right?"
+)
+UNCACHED = KnownFailure(r"not in the cache", "Not cached.", "Build it once.", is_offline=True)
+
+
+def failed(composer, where, script, *failures, inputs=("requirements.txt", "more.txt")):
+    step = command(failures=failures, inputs=inputs)
+    with pytest.raises((StepFailed, OfflineNotCached)) as caught:
+        run_steps(step, composer(script), where, Silent())
+    return caught.value
+
+
+def test_a_known_failure_is_told_in_its_own_words_with_the_place_of_the_name(composer, where, tmp_path):
+    (tmp_path / "app dir/requirements.txt").write_text("flask\n# no\n")
+    (tmp_path / "app dir/more.txt").write_bytes("\n\nNo_Such==1\n".encode("utf-16"))
+    error = failed(composer, where(), "echo before; echo there is no no-such anywhere; exit 2", MISSING)
+    assert error.brief == "more.txt line 3: no-such does not exist."
+    assert error.resolution == "Is no-such right?"
+    assert "before" in error.details
+    assert error.exit_code == 40
+
+
+def test_the_first_input_is_the_place_of_a_name_that_stands_nowhere(composer, where, tmp_path):
+    (tmp_path / "app dir/requirements.txt").write_text("flask-cors\n")
+    error = failed(composer, where(), "echo no flask anywhere; exit 2", MISSING)
+    assert error.brief == "requirements.txt: flask does not exist."
+    error = failed(composer, where(), "echo no flask anywhere; exit 2", MISSING, inputs=())
+    assert error.brief == "the application: flask does not exist."
+
+
+def test_what_is_missing_in_the_cache_is_told_as_that_only_offline(composer, where):
+    script = "echo not in the cache; exit 1"
+    assert failed(composer, where(is_offline=True), script, UNCACHED).exit_code == 44
+    assert failed(composer, where(), script, UNCACHED).exit_code == 40
+
+
+def test_braces_in_what_a_tool_says_do_no_harm(composer, where):
+    known = KnownFailure(r"got (?P<name>\S+)", "It got {name}.", "So.")
+    assert (
+        failed(composer, where(), "echo 'got {0.__class__}'; exit 1", known).brief == "It got {0.__class__}."
+    )
