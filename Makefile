@@ -37,6 +37,7 @@ format: setup
 	@.venv/bin/ruff format .
 
 bench: setup
+	@scripts/install-host-tools bench
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" bench/run $(ARGS)
 
 clean:

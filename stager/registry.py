@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "stager"
 #: Named as strings: no import leads from the core to a plugin.
-BUILT_IN = ("stager.plugins.php",)
+BUILT_IN = ("stager.plugins.php", "stager.plugins.python_wsgi")
 
 
 @dataclass(frozen=True, slots=True)

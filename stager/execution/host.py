@@ -49,10 +49,15 @@ def _version(tool: HostTool, path: str, output: str) -> str:
 
 
 def _real(matches: tuple[str, ...]) -> tuple[str, ...]:
-    """Each program once, and no shim: pyenv's take 80 ms to say that they stand for nothing."""
-    programs = [path for path in matches if os.path.basename(os.path.dirname(path)) != "shims"]
+    """Each program once; no shim (pyenv's take 80 ms to say that they stand for nothing), and nobody's venv."""
+    programs = [path for path in matches if not _stands_in(os.path.dirname(path))]
     by_file = {os.path.realpath(path): path for path in reversed(programs)}
     return tuple(path for path in programs if by_file[os.path.realpath(path)] == path) or matches
+
+
+def _stands_in(folder: str) -> bool:
+    is_environment = os.path.exists(os.path.join(os.path.dirname(folder), "pyvenv.cfg"))
+    return is_environment or os.path.basename(folder) == "shims"
 
 
 class Questions:
@@ -109,7 +114,7 @@ def _programs(names: tuple[str, ...]) -> list[str]:
 
 
 def _files(patterns: tuple[str, ...]) -> list[str]:
-    return [path for pattern in patterns for path in _newest_first(glob.glob(pattern))]
+    return [path for pattern in patterns for path in _newest_first(glob.glob(os.path.expanduser(pattern)))]
 
 
 def _newest_first(paths: list[str]) -> list[str]:
