@@ -41,6 +41,9 @@ class PlanContext(Generic[OptionsT]):
         Seconds that a stopping process gets for the requests in flight.
     environment:
         What the user gave for the steps and for the run.
+    is_serving:
+        Whether this runtime is the last one, which serves. The others supply: they install and build, and
+        say nothing of ``web``.
     """
 
     source: SourceTree
@@ -50,6 +53,7 @@ class PlanContext(Generic[OptionsT]):
     processes: Mapping[str, Command] = field(default_factory=dict)
     grace: float = 10.0
     environment: Mapping[str, str] = field(default_factory=dict)
+    is_serving: bool = True
 
 
 class Buildpack(abc.ABC, Generic[OptionsT]):

@@ -22,11 +22,14 @@ class Detection:
 
     ``evidence`` says which files decided it; ``near_misses`` say what looks almost right
     ("requirement.txt: did you mean requirements.txt?"), also where the strength is ``NONE``.
+    ``supplies`` says that it makes something for another runtime that serves it (assets of a PHP
+    application), and serves nothing itself: then it is selected besides, not instead.
     """
 
     strength: Strength
     evidence: tuple[str, ...] = ()
     near_misses: tuple[str, ...] = ()
+    supplies: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,10 @@ class HostTool:
     is_each_asked:
         Ask every program that matches, not the first alone: :attr:`ToolFact.versions`.
     start_arguments:
-        What ``startup`` asks a candidate before it takes it: one that ends with 0 and prints a path is
+        What ``startup`` asks a candidate before it takes it. One that ends with 0 and prints a path is
         taken, and the path is what ``variable`` gets; what another one prints is the reason against it.
+    start_pattern:
+        A pattern of bash's that the answer has to match instead (``v20.*``): then the candidate is taken.
     folder_variable:
         The environment variable in which ``startup`` hands over the folder of that path.
     """
@@ -56,6 +58,7 @@ class HostTool:
     optional: bool = False
     is_each_asked: bool = False
     start_arguments: tuple[str, ...] = ()
+    start_pattern: str = ""
     folder_variable: str = ""
 
 

@@ -65,6 +65,11 @@ class WorkerModel:
         An upper bound of a worker's threads.
     threads_variable:
         Carries them into the configuration.
+    is_divided:
+        A worker's promise is not fixed: it is what its part of the budget leaves it, ``least_mib`` at least;
+        ``worker_mib`` only counts the workers.
+    limit_hundredths:
+        Which part of a worker's promise ``limit_variable`` carries, times 100.
     """
 
     base_mib: int
@@ -82,13 +87,15 @@ class WorkerModel:
     thread_mib: int = 0
     most_threads: int = 1
     threads_variable: str = ""
+    is_divided: bool = False
+    limit_hundredths: int = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
     """The outcome: workers, MiB for each, MiB of each share, and whether one worker had to be lowered.
 
-    ``threads`` are those of one worker.
+    ``threads`` are those of one worker; ``limit_mib`` is what ``limit_variable`` carries.
     """
 
     workers: int
@@ -97,6 +104,7 @@ class Sizing:
     is_lowered: bool
     promised_mib: int
     threads: int = 1
+    limit_mib: int = 0
 
 
 def size_workers(model: WorkerModel, budget_mib: int, centicores: int = 100) -> Sizing:
@@ -127,8 +135,11 @@ def size_workers(model: WorkerModel, budget_mib: int, centicores: int = 100) -> 
     if is_lowered:
         worker_mib = min(worker_mib, max(model.least_mib, (budget_mib - once) // groups - model.overhead_mib))
     workers = max(groups, workers // groups * groups)
+    if model.is_divided:
+        worker_mib = max(model.least_mib, (budget_mib - once) // workers - model.overhead_mib)
     promised = once + workers * (worker_mib + model.overhead_mib)
     threads = 1
     if model.thread_mib:
         threads = max(1, min(model.most_threads, (budget_mib - once) // workers // model.thread_mib))
-    return Sizing(workers, worker_mib, shares, is_lowered, promised, threads)
+    limit = worker_mib * model.limit_hundredths // 100
+    return Sizing(workers, worker_mib, shares, is_lowered, promised, threads, limit)

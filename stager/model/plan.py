@@ -241,6 +241,8 @@ class BuildPlan:
         Programs and files that the droplet looks for when it starts.
     writable:
         Paths, relative to the droplet, that the server's user has to be able to write.
+    left_out:
+        Paths of the application that steps need and the droplet does not (build-time ``node_modules``).
     directories:
         Empty directories to be made.
     choices:
@@ -264,6 +266,7 @@ class BuildPlan:
     private_files: tuple[PrivateFile, ...] = ()
     tools: tuple[HostTool, ...] = ()
     writable: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     choices: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()

@@ -68,7 +68,7 @@ class Assembled:
         """The application without what the steps made; no directory comes twice."""
         before = set(self._parents)
         made = [path.removeprefix("app/") for path in self.dependencies if path.startswith("app/")]
-        for entry in self.tree.entries(APP, leave_out=made):
+        for entry in self.tree.entries(APP, leave_out=(*made, *self.plan.build.left_out)):
             if entry.path not in before:
                 yield entry
 
@@ -107,6 +107,7 @@ def assemble(
         source, deps = _work(planned, source, workspace, request, reporter, renderer)
         outputs = {path for step in build.steps if isinstance(step, RunCommand) for path in step.outputs}
         trees = {APP: source, DEPS: deps}
+        outputs -= {f"{APP}/{path}" for path in build.left_out}
         made = [path for path in sorted(outputs) if trees[path.split("/")[0]].has(path.partition("/")[2])]
     reporter.detail(f"{source.file_count:,} files, {source.byte_count:,} bytes of application")
     return Assembled(planned, manifest, source, deps, tuple(made), generated)

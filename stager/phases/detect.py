@@ -84,8 +84,13 @@ def _strongest(
     answers: tuple[tuple[str, Detection], ...],
     problems: list[PluginBroken],
 ) -> tuple[str, ...]:
-    best = max((answer.strength for _, answer in answers), default=Strength.NONE)
-    found = [(runtime, answer) for runtime, answer in answers if answer.strength == best]
+    serving = [(runtime, answer) for runtime, answer in answers if not answer.supplies]
+    supplying = tuple(runtime for runtime, answer in answers if answer.supplies and answer.strength)
+    best = max((answer.strength for _, answer in serving), default=Strength.NONE)
+    found = [(runtime, answer) for runtime, answer in serving if answer.strength == best]
+    if best == Strength.NONE and supplying:
+        # It makes something that nobody here serves: its own plan says what to do about that.
+        return supplying
     if best == Strength.NONE:
         if problems:
             raise problems[0]
@@ -101,7 +106,7 @@ def _strongest(
             resolution=f"Choose one, for example --runtime {found[0][0]}, or `runtime: {found[0][0]}` "
             "in stager.yml.",
         )
-    return (found[0][0],)
+    return (*supplying, found[0][0])
 
 
 def _seen(source: SourceTree, registry: Registry, answers: tuple[tuple[str, Detection], ...]) -> str:

@@ -84,6 +84,7 @@ class _Tool:
     candidates: Argv
     folder_variable: str
     question: Argv
+    pattern: str
 
     @classmethod
     def of(cls, tool: HostTool) -> _Tool:
@@ -98,6 +99,7 @@ class _Tool:
             candidates,
             tool.folder_variable,
             tool.start_arguments,
+            tool.start_pattern,
         )
 
 
@@ -210,6 +212,7 @@ def _size_arguments(model: WorkerModel) -> Argv:
         model.base_mib, model.worker_mib, model.overhead_mib, model.least_mib, model.per_core_hundredths,
         model.beyond_cores, int(model.doublings), model.most, model.limit_variable, model.groups,
         model.group_variable, model.thread_mib, model.most_threads, model.threads_variable,
+        int(model.is_divided), model.limit_hundredths,
     ]  # fmt: skip
     for share in model.shares:
         numbers += [share.variable, share.divisor, share.least_mib, share.most_mib]

@@ -46,7 +46,8 @@ def plan(
     """
     tools = {tool.name: tool for name in runtimes for tool in registry[name].host_tools}
     host = HostFacts(tools, ask)
-    plans = [_plan_one(source, name, settings, registry, host) for name in runtimes]
+    last = runtimes[-1]
+    plans = [_plan_one(source, name, settings, registry, host, is_serving=name == last) for name in runtimes]
     merged = _with_processes(merge(plans), settings)
     for what, why in merged.choices:
         reporter.detail(f"{what}: {why}")
@@ -58,7 +59,13 @@ def plan(
 
 
 def _plan_one(
-    source: SourceTree, name: str, settings: Settings, registry: Registry, host: HostFacts
+    source: SourceTree,
+    name: str,
+    settings: Settings,
+    registry: Registry,
+    host: HostFacts,
+    *,
+    is_serving: bool,
 ) -> BuildPlan:
     buildpack = registry[name]
     context: PlanContext[Any] = PlanContext(
@@ -69,6 +76,7 @@ def _plan_one(
         processes=settings.processes,
         grace=settings.grace,
         environment={**settings.environment, **settings.build_environment},
+        is_serving=is_serving,
     )
     try:
         made: object = buildpack.plan(context)
@@ -98,7 +106,7 @@ def _plan_one(
 
 
 def merge(plans: list[BuildPlan]) -> BuildPlan:
-    """One plan of many. Only the last one's ``web`` counts; a file or variable of two is an error."""
+    """One plan of many. The last ``web`` counts; a file or variable of two is an error."""
     merged = plans[0]
     for one in plans[1:]:
         clash = {file.path for file in merged.files} & {file.path for file in one.files}
@@ -115,7 +123,7 @@ def merge(plans: list[BuildPlan]) -> BuildPlan:
                 resolution="Name fewer runtimes with --runtime.",
             )
         later = {process.type for process in one.processes}
-        kept = tuple(process for process in merged.processes if process.type not in {*later, "web"})
+        kept = tuple(process for process in merged.processes if process.type not in later)
         merged = replace(
             one,
             steps=merged.steps + one.steps,
@@ -128,6 +136,7 @@ def merge(plans: list[BuildPlan]) -> BuildPlan:
             private_files=(*merged.private_files, *one.private_files),
             tools=tuple(dict.fromkeys(merged.tools + one.tools)),
             writable=tuple(dict.fromkeys(merged.writable + one.writable)),
+            left_out=tuple(dict.fromkeys(merged.left_out + one.left_out)),
             directories=tuple(dict.fromkeys(merged.directories + one.directories)),
             choices=merged.choices + one.choices,
             warnings=merged.warnings + one.warnings,

@@ -39,6 +39,8 @@ MODELS = [
     worker_model(3),
     worker_model(2, most=5),
     replace(worker_model(), overhead_mib=7, thread_mib=1, most_threads=8),
+    WorkerModel(32, 480, 16, 64, "L", is_divided=True, limit_hundredths=75),
+    WorkerModel(32, 480, 16, 64, "L", is_divided=True, limit_hundredths=75, most=1, groups=1),
 ]
 
 
@@ -77,7 +79,8 @@ def test_bash_counts_as_python_does():
             f'{shares}"'
         )
         if model.limit_variable:
-            script.append(f"[[ ${model.limit_variable} == $stager_worker ]] || echo wrong")
+            carried = f"$(( stager_worker * {model.limit_hundredths} / 100 ))"
+            script.append(f"[[ ${model.limit_variable} == {carried} ]] || echo wrong")
         if model.group_variable:
             each = f"$(( stager_workers / {model.groups} ))"
             script.append(f"[[ ${model.group_variable} == {each} ]] || echo wrong")
