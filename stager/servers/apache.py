@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from stager.errors import ConfigurationError
 from stager.model.host import HostTool
@@ -88,6 +89,14 @@ class Site:
     variables:
         What the runtime's own configuration takes from the environment, for ``envvars``: (name, an
         example in which ``${NAME}`` is another one).
+    answering:
+        With ``event``: how many requests the application answers at once at most.
+    servers:
+        With ``event``: the processes that have threads for those. One whose threads are all busy closes the
+        connections that clients keep open.
+    template, values:
+        The site's own template, and what it is rendered with besides what every site's is: for what is no
+        folder of files.
     """
 
     document_root: str
@@ -100,6 +109,10 @@ class Site:
     modules: tuple[str, ...] = ()
     body_limit: int | None = None
     variables: tuple[tuple[str, str], ...] = ()
+    answering: int = 120
+    servers: int = 2
+    template: str = "apache/site.conf.j2"
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 def apache_files(site: Site) -> tuple[RenderedFile, ...]:
@@ -118,6 +131,7 @@ def apache_files(site: Site) -> tuple[RenderedFile, ...]:
             resolution="Rename that folder.",
         )
     values = {
+        **site.values,
         "mpm": site.mpm,
         "needed_modules": (*NEEDED_MODULES, *site.modules),
         "welcome_modules": WELCOME_MODULES,
@@ -130,13 +144,18 @@ def apache_files(site: Site) -> tuple[RenderedFile, ...]:
         "sent": f"^(?!.*{site.scripts})",
         "body_limit": site.body_limit,
         "variables": (*VARIABLES, *site.variables),
+        "answering": site.answering,
+        "servers": site.servers,
+        # A few more, for files and for what waits.
+        "threads_per_server": math.ceil((site.answering + 8) / site.servers),
     }
-    paths = ("apache2.conf", "ports.conf", "sites-available/default", "envvars")
-    names = ("apache2.conf", "ports.conf", "site.conf", "envvars")
-    return tuple(
-        RenderedFile(f"apache/{path}", f"apache/{name}.j2", values)
-        for path, name in zip(paths, names, strict=True)
-    )
+    templates = {
+        "apache2.conf": "apache/apache2.conf.j2",
+        "ports.conf": "apache/ports.conf.j2",
+        "sites-available/default": site.template,
+        "envvars": "apache/envvars.j2",
+    }
+    return tuple(RenderedFile(f"apache/{path}", template, values) for path, template in templates.items())
 
 
 def apache_command() -> Argv:
