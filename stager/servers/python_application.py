@@ -21,7 +21,7 @@ class Mount:
     url:
         ``/``, or a path without a trailing slash: ``/api``. It becomes ``SCRIPT_NAME``.
     module:
-        What is imported: ``site.wsgi``; or, where ``is_file``, a file relative to the application that no
+        What is imported: ``shop.wsgi``; or, where ``is_file``, a file relative to the application that no
         import finds (``hello.wsgi``, ``my-app.py``).
     callable:
         The name in it: ``application``.
