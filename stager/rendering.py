@@ -173,6 +173,20 @@ def quote_word(value: object) -> str:
     return text
 
 
+def quote_python(value: object) -> str:
+    """``python``: a Python literal of text, integers, booleans, None, and tuples, lists, dicts of those."""
+    if isinstance(value, dict):
+        items = (f"{quote_python(key)}: {quote_python(one)}" for key, one in value.items())
+        return "{" + ", ".join(items) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(quote_python, value)) + "]"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(quote_python, value)) + ("," if len(value) == 1 else "") + ")"
+    if type(value) not in {str, int, bool, type(None)}:
+        _refuse(value, "Python has no literal for it that is written here")
+    return repr(value)  # what is not printable is escaped in it
+
+
 #: By the name under which templates know them. One of them is the last filter of every value.
 QUOTING_FILTERS: Mapping[str, Callable[[Any], str]] = {
     "sh": quote,
@@ -184,6 +198,7 @@ QUOTING_FILTERS: Mapping[str, Callable[[Any], str]] = {
     "comment": quote_comment,
     "integer": quote_integer,
     "word": quote_word,
+    "python": quote_python,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import enum
 import json
 import os
 import random
@@ -22,6 +24,10 @@ NASTY = [
     "\x01\x1b[31m", "-n", "~", "*", "!x", "\\", "\\\\'", "a\\", "\\n", "ünï ☃ \U0001f600", "\udcff\udc80",
     "a\udcffb\n'c", "\x7f", "#", "a=b", "x y ", "\u2028", "%s", ";&|<>()", "{a,b}", "\x01f", "\udcffab",
 ]  # fmt: skip
+
+
+class Mode(enum.StrEnum):
+    A = "a"
 
 
 def alphabet_soup(alphabet, count, longest, seed=5):
@@ -261,3 +267,24 @@ def test_a_long_value_is_not_shown_whole():
     with pytest.raises(rendering._RefusedError) as caught:
         rendering.quote_apache("x" * 5000 + "\n")
     assert len(str(caught.value)) < 300
+
+
+# ---- Python
+
+
+def test_python_is_what_python_reads_back(template):
+    values = [*NASTY, *alphabet_soup("'\"\\\n\r\0 {}\udcffé\u2028", 300, 8), 0, -1, True, False, None]
+    values += [(), ("a",), ("a", 1), [], ["a", ["b"]], {}, {"a'": {"b": (None,)}, 1: True}]
+    for value in values:
+        text = rendering.quote_python(value)
+        assert "\n" not in text
+        text.encode()  # no surrogate is left
+        found = ast.literal_eval(text)
+        assert (found, type(found)) == (value, type(value))
+    assert template("a = {{ a | python }}", a=("b",)) == "a = ('b',)"
+
+
+@pytest.mark.parametrize("value", [object(), {1}, [object()], {"a": b"b"}, 1.5, Mode.A])
+def test_python_has_no_literal_for_what_is_no_plain_value(template, value):
+    with pytest.raises(TemplateFailed, match="no literal"):
+        template("{{ a | python }}", a=value)

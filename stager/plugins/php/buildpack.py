@@ -41,17 +41,13 @@ class PhpBuildpack(Buildpack[PhpOptions]):
         application = Application(
             source, root, read_ini_files(source, root.path, options, php.server), composer
         )
-        is_ours = command is None or heroku is not None
+        is_ours = context.is_serving and (command is None or heroku is not None)
         written = root.layout.writable if root.layout else ()
         return BuildPlan(
             runtime=self.runtime,
             steps=install_steps(source, composer) if composer else (),
             files=web_files(application, php, context.grace) if is_ours else (),
-            processes=(
-                web_process(application, php, context.grace)
-                if command is None or heroku
-                else Process("web", command, grace=context.grace),
-            ),
+            processes=_processes(context, web_process(application, php, context.grace) if is_ours else None),
             tools=php.tools if is_ours else (),
             writable=tuple(f"app/{path}" for path in written),
             choices=choices(application, php),
@@ -59,3 +55,10 @@ class PhpBuildpack(Buildpack[PhpOptions]):
             syntax_checks=(SyntaxCheck(PHP.name, ("-l",), f"app/{root.entry}"),) if root.entry else (),
             versions={"php": php.version} if php.version else {},
         )
+
+
+def _processes(context: PlanContext[PhpOptions], ours: Process | None) -> tuple[Process, ...]:
+    """The web process: ours, or the user's as written; none where another runtime serves."""
+    if not context.is_serving:
+        return ()
+    return (ours or Process("web", context.processes["web"], grace=context.grace),)
