@@ -42,7 +42,8 @@ class DjangoProject:
     wsgi, asgi:
         The entry points that are there.
     static_url:
-        STATIC_URL as a URL path, ``/static``; empty where it is on another host or cannot be told.
+        STATIC_URL as a URL path: ``/static``, or ``static`` below where the project is mounted; empty where it
+        is on another host or cannot be told.
     static_root:
         STATIC_ROOT relative to the application; empty where it is not set, outside, or cannot be told.
     collects:
@@ -217,7 +218,8 @@ def _static_url(settings: Settings) -> str:
     value = settings.values.get("STATIC_URL")
     if not isinstance(value, str) or "//" in value or not value.strip("/"):
         return ""
-    return f"/{value.strip('/')}"
+    path = value.strip("/")
+    return f"/{path}" if value.startswith("/") else path
 
 
 def _static(settings: Settings) -> tuple[bool, str, str]:

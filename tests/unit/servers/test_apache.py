@@ -26,6 +26,11 @@ def write(root, files):
         (root / name).mkdir(exist_ok=True)
 
 
+def rendered(site):
+    renderer = Renderer()
+    return {file.path: renderer.render(file.template, file.values) for file in apache_files(site)}
+
+
 def environment(root, workers=4):
     return {
         "PATH": os.environ["PATH"],
@@ -63,6 +68,29 @@ def test_for_any_number_of_workers_apache_has_nothing_to_say(tmp_path, mpm, work
     root.mkdir()
     write(root, apache_files(Site(document_root="app", mpm=mpm, grace=10)))
     assert check(apache_check(), environment(root, workers)) == (0, "Syntax OK\n")
+
+
+@pytest.mark.parametrize(("answering", "servers", "each"), [(120, 2, 64), (121, 2, 65), (248, 1, 256)])
+def test_there_are_threads_for_what_the_application_answers_and_some_more(answering, servers, each):
+    site = Site(document_root="app", mpm="event", grace=10, answering=answering, servers=servers)
+    lines = rendered(site)["apache/apache2.conf"].splitlines()
+    total = servers * each
+    # A process that is one too many would close connections that clients are about to use.
+    wanted = {f"MaxRequestWorkers {total}", f"MaxSpareThreads {total}", f"ServerLimit {servers}"}
+    assert wanted | {f"ThreadsPerChild {each}", f"ThreadLimit {each}"} <= set(lines)
+
+
+def test_a_site_may_bring_its_own_template():
+    site = Site(
+        document_root="apache/htdocs",
+        mpm="event",
+        grace=10,
+        template="apache/ports.conf.j2",
+        values={"mpm": "ours wins", "own": 1},
+    )
+    (own,) = (file for file in apache_files(site) if file.path == "apache/sites-available/default")
+    assert own.template == "apache/ports.conf.j2"
+    assert (own.values["mpm"], own.values["own"]) == ("event", 1)
 
 
 @needs_apache

@@ -137,7 +137,7 @@ def test_staticfiles_is_seen_in_every_spelling(tmp_path, apps):
     ("line", "url"),
     [
         ("STATIC_URL = '/static/'", "/static"),
-        ("STATIC_URL = 'static/'", "/static"),
+        ("STATIC_URL = 'static/'", "static"),
         ("STATIC_URL = '/a/b/'", "/a/b"),
         ("STATIC_URL = 'https://cdn.example/static/'", ""),
         ("STATIC_URL = '/'", ""),
