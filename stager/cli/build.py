@@ -143,9 +143,15 @@ def _summary(reporter: ConsoleReporter, document: dict[str, Any], *, is_verbose:
     )
     if boot.get("status") == "served":
         memory = _size(boot["memory_bytes"]) if boot["memory_bytes"] else "unknown"
+        ready = boot["seconds_to_ready"]
+        what = (
+            "it kept running"
+            if ready is None
+            else f"first answer ({boot['http_status']}) after {ready:.2f} s"
+        )
         reporter.result(
-            f"Booted as {boot['user']}: first answer ({boot['http_status']}) after "
-            f"{boot['seconds_to_ready']:.2f} s, memory {memory}, stopped in {boot['seconds_to_stop']:.2f} s."
+            f"Booted as {boot['user']}: {what}, memory {memory}, "
+            f"stopped in {boot['seconds_to_stop'] or 0:.2f} s."
         )
     for finding in skipped:
         reporter.result(f"Not checked: {finding['message']}")

@@ -87,7 +87,11 @@ def _text(document: dict[str, Any]) -> str:
     for type_, process in manifest["processes"].items():
         command_ = process["command"]
         lines.append(f"  {type_}: {command_['shell'] if isinstance(command_, dict) else ' '.join(command_)}")
-        drain = "requests in flight finish" if process["drains"] else "it CANNOT drain requests in flight"
+        drain = {
+            True: "requests in flight finish",
+            False: "it CANNOT drain requests in flight",
+            None: "whether requests in flight finish is up to it",
+        }[process["drains"]]
         lines.append(f"    stop: {process['stop_signal']}, TERM after {process['grace']:g} s; {drain}")
     for type_, fit in document["workers"].items():
         cores = ", ".join(

@@ -70,7 +70,10 @@ def _text(document: dict[str, Any]) -> str:
         text = command_["shell"] if isinstance(command_, dict) else " ".join(command_)
         lines.append(f"  {type_}: {text}")
         lines += [f"    beside it {one['name']}: {' '.join(one['command'])}" for one in process["companions"]]
-        lines.append(f"    stop: {process['stop_signal']}, then TERM after {process['grace']:g} s")
+        insists = "KILL" if process["stop_signal"] == "TERM" else "TERM"
+        lines.append(
+            f"    stop: {process['stop_signal']}, and {insists} to what is left after {process['grace']:g} s"
+        )
         lines += _workers(process["workers"], document["limits"]["memory"])
     lines.append(
         "Needs on the host that runs it: "

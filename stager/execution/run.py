@@ -13,7 +13,8 @@ from pathlib import Path
 
 from stager.execution.marked import end_marked
 
-TAIL_LINES = 30
+#: A compiler says a lot after the line that matters.
+TAIL_LINES = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,8 @@ _LOOPBACKS = frozenset({ports.LOOPBACK, "0.0.0.0", "::", "::ffff:127.0.0.1"})  #
 
 
 def _last_words(instance: Instance) -> str:
+    if cause := instance.log.cause():
+        return f" It failed with: {cause}"
     lines = [line.strip() for line in instance.log.tail() if line.strip()]
     return f" Its last words: {lines[-1]}" if lines else " It printed nothing."
 

@@ -76,7 +76,7 @@ def ordinary_status(port: int, path: str, deadline: Deadline) -> int | None:
         return None
 
 
-def judge(flight: Flight | None, ordinary: int | None, *, drains: bool) -> tuple[Finding, ...]:
+def judge(flight: Flight | None, ordinary: int | None, *, drains: bool | None) -> tuple[Finding, ...]:
     """The finding about a request in flight, if any.
 
     Parameters
@@ -98,5 +98,11 @@ def judge(flight: Flight | None, ordinary: int | None, *, drains: bool) -> tuple
         return ()
     if drains:
         return (Finding(CHECK, "error", f"The request in flight during ./stop was lost: {problem}."),)
+    if drains is None:
+        message = (
+            f"The request in flight during ./stop was lost ({problem}): on SIGTERM the application should "
+            "stop accepting requests, finish those it has, and end."
+        )
+        return (Finding(CHECK, "warning", message),)
     message = f"This server cannot drain: the request in flight during ./stop was lost ({problem})."
     return (Finding(CHECK, "info", message),)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stager.execution.spawn import Account
 
+MOST_OF_TRACEBACK = 20
 TAIL_LINES = 30
 #: A tail is looked for in this many last bytes, and so many new ones are told at a time: an
 #: application may print faster than anybody reads.
@@ -68,9 +69,37 @@ class Log:
         return data.decode("utf-8", "replace")
 
     def tail(self, lines: int = TAIL_LINES) -> tuple[str, ...]:
-        """The last lines."""
-        return tuple(self.text().splitlines()[-lines:])
+        """The last lines; and before them the first traceback of Python, where the last ones are without it.
+
+        Why an application cannot be imported is said once, and what follows from it many times.
+        """
+        said = self.text().splitlines()
+        start, end = _traceback(said)
+        if start >= len(said) - lines:
+            return tuple(said[-lines:])
+        first = said[start:end][-MOST_OF_TRACEBACK:]
+        return (*first, "…", *said[max(end, len(said) - lines + len(first)) :])
+
+    def cause(self) -> str:
+        """The last line of the first traceback of Python, which is the error; empty where there is none."""
+        said = self.text().splitlines()
+        start, end = _traceback(said)
+        return said[end - 1].strip() if end > start else ""
 
     def close(self) -> None:
         """Give the descriptor back; the file stays."""
         os.close(self.descriptor)
+
+
+def _traceback(lines: list[str]) -> tuple[int, int]:
+    """Where the first traceback starts and ends, its error included; the length twice where there is none."""
+    for start, line in enumerate(lines):
+        if not line.rstrip().endswith("Traceback (most recent call last):"):
+            continue
+        # Some servers write something before each line; the error is the first that is not indented after it.
+        margin = line[: line.index("Traceback")]
+        for place in range(start + 1, len(lines)):
+            text = lines[place].removeprefix(margin)
+            if text and not text[0].isspace():
+                return start, place + 1
+    return len(lines), len(lines)

@@ -84,6 +84,9 @@ class RunCommand:
         ``deps/`` count. Where all steps are, the application is packed from where it lies.
     failures:
         What it says when it fails for a known reason; the first that matches is told.
+    fails_on:
+        A regular expression. A line of its output in which it is found means that it failed, although it
+        ended with status 0.
     timeout:
         Seconds.
     offline_needs:
@@ -104,6 +107,7 @@ class RunCommand:
     script: str = ""
     is_confined: bool = False
     failures: tuple[KnownFailure, ...] = ()
+    fails_on: str = ""
     kind: Literal["command"] = "command"
 
 
@@ -171,7 +175,8 @@ class Process:
     grace:
         Seconds between the graceful signal and TERM; after as many again, KILL.
     drains:
-        Whether requests in flight finish when it is stopped so.
+        Whether requests in flight finish when it is stopped so; None where that is not known: a user's own
+        command.
     companions:
         Programs beside it; with any, ``startup`` stays as their supervisor.
     workers:
@@ -188,7 +193,7 @@ class Process:
     command: Command
     stop_signal: str = "TERM"
     grace: float = 10.0
-    drains: bool = True
+    drains: bool | None = True
     companions: tuple[Companion, ...] = ()
     workers: WorkerModel | None = None
     checks: tuple[Argv, ...] = ()

@@ -48,6 +48,8 @@ def detect(
     for runtime in detected.selected:
         evidence = next(answer.evidence for name, answer in answers if name == runtime)
         reporter.detail(f"{runtime}: {', '.join(evidence) or 'asked for'}")
+        for text in next((answer.near_misses for name, answer in answers if name == runtime), ()):
+            reporter.warning(text)
     return detected
 
 

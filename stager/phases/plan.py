@@ -157,7 +157,7 @@ def _with_processes(build: BuildPlan, settings: Settings) -> BuildPlan:
     """Add what the user wants started, the user's hooks and the user's environment."""
     planned = {process.type for process in build.processes}
     wanted = tuple(
-        Process(type_, command, grace=settings.grace)
+        Process(type_, command, grace=settings.grace, drains=None)
         for type_, command in settings.processes.items()
         if type_ not in planned
     )

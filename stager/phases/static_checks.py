@@ -100,7 +100,7 @@ def check_drains(manifest: Manifest) -> list[Finding]:
     return [
         Finding("drain", "info", f"{process.type} cannot finish requests in flight when it is stopped")
         for process in manifest.processes
-        if not process.drains
+        if process.drains is False
     ]
 
 

@@ -27,8 +27,12 @@ INHERITED = (
     "NO_PROXY",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
     "SOURCE_DATE_EPOCH",
 )
+
+#: How many of the last lines of a failed step are shown.
+SHOWN_LINES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,12 @@ def run_steps(build: BuildPlan, host: HostFacts, where: Surroundings, reporter: 
     for step in build.steps:
         argv = _argv(step, host, where)
         reporter.step(_hidden(_shown(step), where))
+        complaints = _Complaints(step)
+
+        def take(line: str, complaints: _Complaints = complaints) -> None:
+            complaints.take(line)
+            reporter.output(_hidden(line, where))
+
         try:
             outcome = run(
                 argv,
@@ -83,12 +93,25 @@ def run_steps(build: BuildPlan, host: HostFacts, where: Surroundings, reporter: 
                 environment=_environment(step, where),
                 timeout=step.timeout,
                 marker=where.marker,
-                on_line=lambda line: reporter.output(_hidden(line, where)),
+                on_line=take,
             )
         except OSError as error:
             raise _not_started(step, argv[0], error) from error
-        if outcome.is_timed_out or outcome.status:
+        if outcome.is_timed_out or outcome.status or complaints.are_there:
             raise _failure(step, outcome, where)
+
+
+class _Complaints:
+    """Whether a step prints what means that it failed, whatever its status says."""
+
+    def __init__(self, step: Step) -> None:
+        text = step.fails_on if isinstance(step, RunCommand) else ""
+        self._pattern = re.compile(text) if text else None
+        self.are_there = False
+
+    def take(self, line: str) -> None:
+        if self._pattern is not None and self._pattern.search(line):
+            self.are_there = True
 
 
 def check_offline(build: BuildPlan, cache: Path | None) -> None:
@@ -183,7 +206,7 @@ def _not_started(step: Step, program: str, error: OSError) -> StepFailed | HostT
 def _failure(
     step: Step, outcome: Outcome, where: Surroundings
 ) -> StepFailed | StepTimedOut | OfflineNotCached:
-    said = "\n".join(_hidden(line, where) for line in outcome.tail)
+    said = "\n".join(_hidden(line, where) for line in outcome.tail[-SHOWN_LINES:])
     last = f"Its last lines:\n{said}" if said else "It printed nothing."
     if outcome.is_timed_out:
         return StepTimedOut(
@@ -201,6 +224,8 @@ def _failure(
     if known is not None:
         return known
     how = f"signal {-outcome.status}" if outcome.status < 0 else f"status {outcome.status}"
+    if not outcome.status:
+        how += ", and it printed an error"
     return StepFailed(
         f"{step.name} ended with {how}.",
         details=last,
@@ -246,6 +271,9 @@ def _place(step: RunCommand, name: str, where: Surroundings) -> str:
 
 
 def _hidden(text: str, where: Surroundings) -> str:
+    # Where it is built is nobody's concern: paths are shown as the step would write them.
+    root = str(where.application.parent)
+    text = text.replace(f"{where.application}/", "").replace(f"{root}/", "../")
     # A secret of several lines is printed line by line. The longest first: one may begin with another.
     parts = {part for secret in where.secrets for part in (secret, *secret.splitlines())}
     for part in sorted(parts, key=len, reverse=True):

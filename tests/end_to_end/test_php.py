@@ -300,7 +300,7 @@ def test_workers_fit_the_budget_and_web_concurrency_wins(owned, start, unprivile
     assert int(facts["memory_limit"].removesuffix("M")) < 64
     site.stop()
     site.process.wait(20)
-    assert "too little for one worker" in site.said()
+    assert "too little for a worker of the usual size" in site.said()
     again = start(
         owned, account=unprivileged_user, environment={"WEB_CONCURRENCY": "8", "MEMORY_LIMIT": "256m"}
     )

@@ -15,7 +15,7 @@ from stager.plugins.python_wsgi.collectstatic import collectstatic_step
 from stager.plugins.python_wsgi.dependencies import Dependencies, read_dependencies
 from stager.plugins.python_wsgi.detection import detect_python
 from stager.plugins.python_wsgi.environment import private_files, process_environment
-from stager.plugins.python_wsgi.install import install_steps
+from stager.plugins.python_wsgi.install import ignored_settings, install_steps
 from stager.plugins.python_wsgi.interpreters import (
     PYTHONS,
     UV,
@@ -68,7 +68,7 @@ class PythonBuildpack(Buildpack[PythonOptions]):
             module_minor(context.host) if is_apache else "",
             "mod_wsgi" if is_apache else "",
         )
-        static = static_folders(source, application, options)
+        static, clashes = static_folders(source, application, options)
         model = PythonApplication(
             mounts=application.mounts,
             interface=application.interface if application.found else "wsgi",
@@ -97,7 +97,13 @@ class PythonBuildpack(Buildpack[PythonOptions]):
             private_files=private_files(interpreter.minor),
             tools=(interpreter.run_tools(is_apache), *served.tools),
             choices=choices(application, dependencies, interpreter, server, why, pins, static, options),
-            warnings=(*dependencies.warnings, *served.notes),
+            # Who chose the server knows it; who did not is told what to expect.
+            warnings=(
+                *dependencies.warnings,
+                *ignored_settings(context.environment),
+                *clashes,
+                *(() if options.server else served.notes),
+            ),
             versions={"python": interpreter.version},
         )
 

@@ -42,8 +42,8 @@ class DjangoProject:
     wsgi, asgi:
         The entry points that are there.
     static_url:
-        STATIC_URL as a URL path: ``/static``, or ``static`` below where the project is mounted; empty where it
-        is on another host or cannot be told.
+        STATIC_URL as a URL path: ``/static``, or ``static`` below where the project is mounted; empty where
+        it is on another host or cannot be told.
     static_root:
         STATIC_ROOT relative to the application; empty where it is not set, outside, or cannot be told.
     collects:

@@ -271,7 +271,7 @@ def test_workers_are_computed_and_handed_over(dump, no_groups):
 def test_one_worker_that_has_to_be_lowered_is_said(dump, no_groups):
     got = dump({**no_groups, "MEMORY_LIMIT": "128m"}, process=WEB)
     assert (got[b"WEB_CONCURRENCY"], got[b"EACH_MIB"]) == (b"1", b"64")
-    assert "notice: 128M is too little for one worker; it may take 64M" in dump.said
+    assert "notice: 128M is too little for a worker of the usual size; it may take 64M" in dump.said
 
 
 def test_a_budget_under_the_least_is_a_warning(dump, no_groups):

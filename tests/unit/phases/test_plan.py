@@ -114,8 +114,8 @@ def test_what_the_user_wants_started_is_added_with_the_users_grace(planned):
     )
     assert done.build.processes == (
         SERVE,
-        Process("clock", ("tick",), grace=3.0),
-        Process("worker", Shell("work"), grace=3.0),
+        Process("clock", ("tick",), grace=3.0, drains=None),
+        Process("worker", Shell("work"), grace=3.0, drains=None),
     )
 
 

@@ -1,0 +1,17 @@
+"""The Python runtime: any web application, on the server of its author's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stager.buildpack import Buildpack
+from stager.hookspecs import hookimpl
+
+
+@hookimpl
+def stager_register_buildpacks() -> Sequence[Buildpack[Any]]:
+    """Register the one buildpack of this plugin."""
+    from stager.plugins.python_wsgi.buildpack import PythonBuildpack
+
+    return (PythonBuildpack(),)
