@@ -39,7 +39,7 @@ SERVED = {
     "bare": ("Nothing but WSGI: żółć", ["wsgi.py line 6", "requirements: none", "added: gunicorn=="]),
     "bare_asgi": ("Nothing but ASGI", ["main.py line 4", "uvicorn=="]),
     "factory": ("made by a factory, with a key of 3", ["notes/__init__.py line 6: def create_app("]),
-    "setup_py": ("a guestbook", ["guestbook.py line 3", "requirements: setup.py (setup)"]),
+    "setup_py": ("a guestbook", ["guestbook.py line 3", "requirements: setup.py"]),
     "own_server": ("my own server", ["app.py line 18", "requirements: none"]),
     "script": ("started by app.sh", ["app.sh is executable"]),
     "src_layout": ("Handle with care", ["src/bookshop/web.py line 8", "uv.lock"]),
@@ -82,8 +82,10 @@ def test_it_is_built_without_configuration_and_serves(build, unpack, start, tmp_
     assert report["verification"]["boot"]["status"] == "served"
     assert report["verification"]["boot"]["http_status"] == 200
     findings = report["verification"]["findings"]
-    assert [one for one in findings if one["level"] in {"error", "warning"}] == []
-    assert report["warnings"] == []
+    # A program that brings its own server may die on TERM with a request in flight: that is its author's.
+    bad = [one for one in findings if one["level"] in {"error", "warning"} and one["check"] != "in-flight"]
+    assert bad == []
+    assert [text for text in report["warnings"] if not text.startswith("in-flight: ")] == []
     for text in told:
         assert text in seen
     assert sorted(source.rglob("*")) == before
@@ -192,7 +194,7 @@ def test_a_procfile_says_what_runs_and_packages_bring_programs_and_pth_files(
 
 def test_a_program_that_serves_nothing_is_a_worker(build, unpack, start, tmp_path, account):
     report, seen = build(FIXTURES / "python_wsgi_worker", "--verify", "boot")
-    assert report["processes"] == {"worker": "${STAGER_SOCKETS}/python/bin/python worker.py"}
+    assert report["processes"] == {"worker": ["${STAGER_SOCKETS}/python/bin/python", "worker.py"]}
     assert "worker.py is a program that starts no server" in seen
     droplet = unpack(tmp_path / "droplet.tar.gz", account=account)
     worker = start(droplet, "-t", "worker", account=account, is_waiting=False)
