@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "stager"
 #: Named as strings: no import leads from the core to a plugin.
-BUILT_IN = ("stager.plugins.php", "stager.plugins.python_wsgi")
+BUILT_IN = (
+    "stager.plugins.php",
+    "stager.plugins.python_wsgi",
+    "stager.plugins.static",
+    "stager.plugins.procfile",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,15 @@ class Detection:
     ``evidence`` says which files decided it; ``near_misses`` say what looks almost right
     ("requirement.txt: did you mean requirements.txt?"), also where the strength is ``NONE``.
     ``supplies`` says that it makes something for another runtime that serves it (assets of a PHP
-    application), and serves nothing itself: then it is selected besides, not instead.
+    application), and serves nothing itself: then it is selected besides, not instead. ``gives_way`` says
+    that another runtime with evidence of the same strength knows more.
     """
 
     strength: Strength
     evidence: tuple[str, ...] = ()
     near_misses: tuple[str, ...] = ()
     supplies: bool = False
+    gives_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)

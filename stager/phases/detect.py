@@ -90,6 +90,7 @@ def _strongest(
     supplying = tuple(runtime for runtime, answer in answers if answer.supplies and answer.strength)
     best = max((answer.strength for _, answer in serving), default=Strength.NONE)
     found = [(runtime, answer) for runtime, answer in serving if answer.strength == best]
+    found = [(runtime, answer) for runtime, answer in found if not answer.gives_way] or found
     if best == Strength.NONE and supplying:
         # It makes something that nobody here serves: its own plan says what to do about that.
         return supplying

@@ -96,7 +96,7 @@ def test_it_is_built_without_configuration_and_serves(build, unpack, start, tmp_
     assert front_page in site.get("/").text
     assert site.stop().returncode == 0
     # A server of the application's own may know nothing of signals.
-    assert site.process.wait(10) in ({0, -signal.SIGTERM} if name == "own_server" else {0})
+    assert site.process.wait(10) in ({0, -signal.SIGTERM} if name in {"own_server", "script"} else {0})
     assert site.is_port_free()
 
 

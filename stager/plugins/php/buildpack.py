@@ -61,4 +61,4 @@ def _processes(context: PlanContext[PhpOptions], ours: Process | None) -> tuple[
     """The web process: ours, or the user's as written; none where another runtime serves."""
     if not context.is_serving:
         return ()
-    return (ours or Process("web", context.processes["web"], grace=context.grace),)
+    return (ours or Process("web", context.processes["web"], grace=context.grace, drains=None),)

@@ -39,8 +39,8 @@ def buildpack(name, answer, *aliases):
     return Fake()
 
 
-def found(strength, *evidence, near=()):
-    return Detection(strength, evidence, near)
+def found(strength, *evidence, near=(), **fields):
+    return Detection(strength, evidence, near, **fields)
 
 
 def registry(*buildpacks, problems=()):
@@ -80,6 +80,30 @@ def test_the_strongest_evidence_selects_and_every_answer_is_kept(asked):
 
 def test_the_order_of_installation_decides_nothing(asked):
     assert asked(registry(PHP, NODE)).selected == asked(registry(NODE, PHP)).selected
+
+
+ASSETS = buildpack("assets", found(Strength.STRONG, "package.json", supplies=True))
+ANYTHING = buildpack("anything", found(Strength.WEAK, "Procfile", gives_way=True))
+
+
+def test_what_supplies_is_selected_besides_what_serves_and_before_it(asked):
+    assert asked(registry(PHP, NODE, ASSETS)).selected == ("assets", "php")
+    assert asked.said.details == ["assets: package.json", "php: composer.json, index.php"]
+    assert asked(registry(NODE, ASSETS)).selected == ("assets", "node")
+
+
+def test_where_nobody_serves_what_is_supplied_its_own_plan_says_what_to_do(asked):
+    assert asked(registry(NONE, ASSETS)).selected == ("assets",)
+
+
+def test_what_gives_way_is_selected_only_alone(asked):
+    assert asked(registry(ANYTHING, NODE)).selected == ("node",)
+    assert asked(registry(ANYTHING, NONE)).selected == ("anything",)
+
+
+def test_near_misses_of_what_is_selected_are_told(asked):
+    asked(registry(NODE))
+    assert asked.said.warnings == ["packages.json"]
 
 
 def test_what_is_asked_for_wins_in_its_order_and_once(asked):

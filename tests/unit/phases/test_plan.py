@@ -240,3 +240,25 @@ def test_two_runtimes_are_planned_in_order_and_described_each(planned):
     assert done.runtimes == (Runtime("node", {"node": "20"}), Runtime("php", {"php": "8.2"}))
     assert done.build.environment == {"A": "1"}
     assert sorted(done.host) == ["apache2", "node"]
+
+
+def test_variables_that_two_runtimes_put_something_before_hold_both(planned):
+    node = BuildPlan(
+        "node", process_environment={"PATH": "node:${PATH}", "N": "1"}, left_out=("node_modules",)
+    )
+    php = BuildPlan("php", processes=(SERVE,), process_environment={"PATH": "php:${PATH}", "P": "2"})
+    merged = merge([node, php])
+    assert merged.process_environment == {"PATH": "node:php:${PATH}", "N": "1", "P": "2"}
+    assert merged.left_out == ("node_modules",)
+
+
+def test_a_web_process_of_an_earlier_runtime_stays_where_the_last_has_none():
+    assert merge([BuildPlan("php", processes=(SERVE,)), BuildPlan("node")]).processes == (SERVE,)
+
+
+def test_every_process_gets_what_all_of_them_get_unless_it_says_otherwise(planned):
+    own = Process("web", ("serve",), environment={"PATH": "own"})
+    made = BuildPlan("php", processes=(own,), process_environment={"PATH": "all:${PATH}", "B": "1"})
+    done = planned(buildpack("php", made), processes={"worker": Shell("work")})
+    environments = {process.type: process.environment for process in done.build.processes}
+    assert environments == {"web": {"PATH": "own", "B": "1"}, "worker": {"PATH": "all:${PATH}", "B": "1"}}
