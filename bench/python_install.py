@@ -1,4 +1,4 @@
-"""Cold installation and packing of Python applications, against venv, pip and tar on the same requirements."""
+"""Cold installation and packing of applications in Python, against venv, pip and tar on the same lists."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Requests a second of generated configurations within 512 MB, against the servers' own defaults.
 
-The same application, on the same cores, in turn; wrk asks. mod_wsgi-express is compiled for it (half a minute).
+The same application, on the same cores, in turn; wrk asks. mod_wsgi-express is compiled first: half a minute.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ def compare(
     def theirs() -> float:
         port = free_port()
         shutil.rmtree(f"{application.parent}/express", ignore_errors=True)
-        with running([word.replace("{port}", str(port)) for word in command], port, dict(os.environ), application):
+        words = [word.replace("{port}", str(port)) for word in command]
+        with running(words, port, dict(os.environ), application):
             return requests_a_second(port, seconds)
 
     taken = [(ours(), theirs()) for _ in range(runs)]

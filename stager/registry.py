@@ -18,6 +18,7 @@ ENTRY_POINTS = "stager"
 BUILT_IN = (
     "stager.plugins.php",
     "stager.plugins.python_wsgi",
+    "stager.plugins.node",
     "stager.plugins.static",
     "stager.plugins.procfile",
 )

@@ -49,7 +49,7 @@ def _version(tool: HostTool, path: str, output: str) -> str:
 
 
 def _real(matches: tuple[str, ...]) -> tuple[str, ...]:
-    """Each program once; nobody's venv, and no shim: pyenv's take 80 ms to say that they stand for nothing."""
+    """Each program once; nobody's venv, and no shim: pyenv's take 80 ms to say that they are nothing."""
     programs = [path for path in matches if not _stands_in(os.path.dirname(path))]
     by_file = {os.path.realpath(path): path for path in reversed(programs)}
     return tuple(path for path in programs if by_file[os.path.realpath(path)] == path) or matches

@@ -48,9 +48,15 @@ def describe_exit(instance: Instance, process: Process) -> str:
     how = f"with exit code {code}"
     if code < 0:
         how = f"by {_signal_name(-code)}"
-    elif code in _STARTUP_CODES:
+    elif code in _STARTUP_CODES and _is_of_startup(instance):
         how += f" (startup's own code for: {_STARTUP_CODES[code]})"
     return f"The {process.type} process ended {how} after {instance.age:.1f} s"
+
+
+def _is_of_startup(instance: Instance) -> bool:
+    """Whether startup gave the reason itself: a server may end with the same code."""
+    lines = [line for line in instance.log.tail() if line.strip()]
+    return any(line.startswith("startup: ") for line in lines[-2:])
 
 
 def _describe_status(health: Health, readiness: Readiness) -> str:

@@ -119,7 +119,7 @@ def static_folders(
 
 
 def _collected(found: Found, options: PythonOptions) -> tuple[str, str]:
-    """The URL of a Django project's collected files, and their folder; empty where nobody has to send them."""
+    """The URL of a Django project's collected files, and their folder; empty where nobody sends them."""
     project = found.project
     if project is None or found.mount is None or project.serves_static_itself:
         return "", ""

@@ -1,4 +1,4 @@
-"""The plan for an application in Python. Read :meth:`PythonBuildpack.plan`; each line names the module to open."""
+"""The plan for an application in Python. Read :meth:`PythonBuildpack.plan`: it names the modules to open."""
 
 from __future__ import annotations
 

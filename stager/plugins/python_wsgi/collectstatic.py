@@ -6,8 +6,8 @@ from stager.model.plan import KnownFailure, RunCommand
 from stager.plugins.python_wsgi.django import DjangoProject
 
 _ELSEWHERE = (
-    "If it needs a variable, give it one for the build: `build_env:` in stager.yml, or --build-env NAME=VALUE. "
-    "Or leave it out: python_wsgi.collectstatic: false."
+    "If it needs a variable, give it one for the build: `build_env:` in stager.yml, or --build-env "
+    "NAME=VALUE. Or leave it out: python_wsgi.collectstatic: false."
 )
 FAILURES = (
     KnownFailure(

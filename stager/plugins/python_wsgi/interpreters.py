@@ -142,6 +142,10 @@ def choose_interpreter(
         )
     asked = [*wanted, Wanted(only_minor, because)] if only_minor else list(wanted)
     fitting = [one for one in there if all(is_allowed(one.version, ask) for ask in asked)]
+    if fitting:
+        # uv installs for no older one, and neither do the servers that are added.
+        asked.append(Wanted(f">={OLDEST}", "stager"))
+        fitting = [one for one in fitting if is_allowed(one.version, asked[-1])]
     if not fitting:
         raise _unsupported(asked, there)
     default = there[0]
@@ -174,8 +178,9 @@ def _note(chosen: Interpreter, asked: Sequence[Wanted]) -> str:
 
 
 def _unsupported(asked: Sequence[Wanted], there: Sequence[Interpreter]) -> UnsupportedVersion:
+    in_order = sorted(there, key=lambda one: [int(part) for part in one.version.split(".")], reverse=True)
+    here = "\n".join(f"  {one.version}  {one.path}" for one in in_order)
     lines = [f"{ask.where}: {ask.constraint}" for ask in asked]
-    here = "\n".join(f"  {one.version}  {one.path}" for one in there)
     details = "Asked for:\n" + "\n".join(f"  {line}" for line in lines) + f"\nThis host has:\n{here}"
     possible = [
         minor
@@ -200,6 +205,8 @@ def _unsupported(asked: Sequence[Wanted], there: Sequence[Interpreter]) -> Unsup
     )
 
 
+#: The oldest minor version that packages are installed for.
+OLDEST = "3.8"
 #: The newest minor version that has been released; only advice depends on it.
 _NEWEST = 14
 

@@ -211,7 +211,7 @@ def test_a_process_that_is_killed_is_told_by_its_signal(droplet):
 
 
 def test_a_missing_host_tool_is_what_startup_says_it_is(droplet):
-    result = boot(droplet(startup="#!/bin/bash\necho php is missing; exit 4\n"), manifest())
+    result = boot(droplet(startup="#!/bin/bash\necho startup: php is missing; exit 4\n"), manifest())
     said = "ended with exit code 4 (startup's own code for: a host tool or user is missing)"
     assert said in result.findings[0].message
 

@@ -63,8 +63,8 @@ def test_what_nobody_wants_is_left_out_always(tmp_path):
     lay(
         tmp_path, ".git/HEAD", "sub/.git", ".svn/x", ".hg/x", ".bzr/x", "CVS/x", "_darcs/x", ".DS_Store",
         "a/.DS_Store",        "__MACOSX/._x", ".stager-cache/x", "app.droplet.tar.gz", "x.droplet.tar.zst",
-        ".x.droplet.tar.gz.part", "__pycache__/a.pyc", "a/__pycache__/b.pyc", ".venv/pyvenv.cfg", ".venv/lib/x",
-        "a/env/pyvenv.cfg",
+        ".x.droplet.tar.gz.part", "__pycache__/a.pyc", "a/__pycache__/b.pyc", ".venv/pyvenv.cfg",
+        ".venv/lib/x", "a/env/pyvenv.cfg",
         # These are the user's own.
         ".gitignore", ".gitattributes", ".stager/apache/x.conf", "a/app.droplet.tar.gz", "CVS.txt", ".env",
         "droplet.tar.gz", "venv/index.php",

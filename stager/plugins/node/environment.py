@@ -1,0 +1,43 @@
+"""What every process of an application in Node gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stager.model.plan import PrivateFile
+
+#: Of the private directory: a folder with the chosen Node and nothing else, to be first on the PATH. The
+#: folder where it was found may hold whatever else.
+PROGRAMS = "node/bin"
+#: The program that runs an application's file.
+NODE = "${STAGER_NODE}"
+#: Carries how large the heap of one process may grow, in MiB.
+HEAP = "STAGER_NODE_HEAP"
+
+
+def private_files() -> tuple[PrivateFile, ...]:
+    """Return the links that make ``node`` the one that startup chose: scripts begin with `env node`."""
+    return tuple(PrivateFile(f"{PROGRAMS}/{name}", link=NODE) for name in ("node", "nodejs"))
+
+
+def process_environment() -> Mapping[str, str]:
+    """Return what every process gets, those of a Procfile too."""
+    return {
+        "PATH": f"${{STAGER_SOCKETS}}/{PROGRAMS}:${{STAGER_ROOT}}/app/node_modules/.bin:${{PATH}}",
+        "NODE_ENV": "production",
+        # Next and Nuxt write what they are used for to a server of theirs, and say so in the log.
+        "NEXT_TELEMETRY_DISABLED": "1",
+        "NUXT_TELEMETRY_DISABLED": "1",
+        # It asks the registry at every start whether there is a later one.
+        "NO_UPDATE_NOTIFIER": "1",
+    }
+
+
+def heap_environment(options: str = "") -> Mapping[str, str]:
+    """Return what a process gets that has :func:`~stager.plugins.node.memory.heap_model`.
+
+    Not every process has one, and the variable is only there with it. ``options`` are those that the
+    application sets itself. What the user says comes last, and with V8's options the last one counts.
+    """
+    said = f" {options}" if options else ""
+    return {"NODE_OPTIONS": f"--max-old-space-size=${{{HEAP}}}{said} ${{NODE_OPTIONS}}"}
