@@ -75,6 +75,12 @@ def test_no_module_is_longer_than_it_may_be():
     assert too_long == {}
 
 
+def words(name):
+    """The words of a name; what npm and its like are called by everyone is one word."""
+    spelt = re.sub(r"([A-Z])", r"_\1", name).lower().replace("package_manager", "npm")
+    return set(re.findall(r"[a-z]+", spelt))
+
+
 def test_names_say_what_is_there():
     empty = [
         f"{relative(path)}: {name}"

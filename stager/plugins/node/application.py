@@ -15,7 +15,7 @@ from stager.plugins.node.came_along import CameAlong, read_came_along
 from stager.plugins.node.host_tools import Programs
 from stager.plugins.node.install import Installation
 from stager.plugins.node.lock_differences import refuse_outdated
-from stager.plugins.node.managers import Manager, choose_manager
+from stager.plugins.node.managers import PackageManager, choose_package_manager
 from stager.plugins.node.manifest import Package, read_package
 from stager.plugins.node.npmrc import NPMRC
 from stager.plugins.node.options import NodeOptions
@@ -58,7 +58,7 @@ class Application:
     members: tuple[Package, ...]
     toolkit: Toolkit | None
     start: Start | None
-    manager: Manager | None
+    manager: PackageManager | None
     scripts: BuildScripts
     came_along: CameAlong
     is_run: bool
@@ -78,7 +78,7 @@ def read_application(context: PlanContext[NodeOptions]) -> Application:
     members = workspace_packages(source, package)
     manager, scripts, came = None, BuildScripts(), CameAlong()
     if package is not None:
-        manager = choose_manager(source, package)
+        manager = choose_package_manager(source, package)
         scripts = read_build_scripts(package, members, options.build, toolkit)
         came = read_came_along(source, manager.lock, package)
         refuse_outdated(source, manager.lock, package, members)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stager.plugins.node.managers import Manager
+from stager.plugins.node.managers import PackageManager
 
 #: Where package managers are put that the host does not have.
 MANAGERS = "../build/managers"
@@ -107,7 +107,7 @@ def compiler_environment(headers: str) -> dict[str, str]:
     return {**dict.fromkeys(names, headers), "CFLAGS": "-g0", "CXXFLAGS": "-g0"}
 
 
-def commands_of(manager: Manager, npm: str, node: str) -> Commands:
+def commands_of(manager: PackageManager, npm: str, node: str) -> Commands:
     """Return what ``manager`` is told.
 
     ``npm`` and ``node`` are the programs: host tools, or what an earlier step has made.
@@ -136,7 +136,7 @@ def _npm(program: str, environment: Mapping[str, str], *, is_locked: bool) -> Co
     )
 
 
-def _yarn(manager: Manager, environment: Mapping[str, str], node: str) -> Commands:
+def _yarn(manager: PackageManager, environment: Mapping[str, str], node: str) -> Commands:
     frozen = ("--frozen-lockfile",) if manager.lock.path else ("--no-lockfile",)
     always = ("install", *frozen, "--non-interactive", "--no-progress", "--prefer-offline")
     return Commands(
@@ -151,7 +151,7 @@ def _yarn(manager: Manager, environment: Mapping[str, str], node: str) -> Comman
     )
 
 
-def _yarn_berry(manager: Manager, environment: Mapping[str, str], node: str) -> Commands:
+def _yarn_berry(manager: PackageManager, environment: Mapping[str, str], node: str) -> Commands:
     has_focus = manager.major >= 4  # noqa: PLR2004  (a plugin before)
     focus = ("workspaces", "focus", "--all", "--production") if has_focus else ()
     install = ("install", "--immutable" if manager.lock.path else "--no-immutable")

@@ -14,7 +14,7 @@ from stager.plugins.node.commands import (
     npm_environment,
 )
 from stager.plugins.node.failures import BUILD_FAILURES, INSTALL_FAILURES
-from stager.plugins.node.managers import Manager
+from stager.plugins.node.managers import PackageManager
 from stager.plugins.node.versions import NODES
 
 #: Where the chosen Node is linked, where it is not the first on the PATH.
@@ -65,7 +65,7 @@ class Installation:
         The files of the application that say what is installed.
     """
 
-    manager: Manager
+    manager: PackageManager
     node: str
     npm: str
     link: str = ""
@@ -122,7 +122,7 @@ class _Steps:
         if todo.link:
             link = self._made("link node", "node/link.js.j2", (todo.link, NODE_LINKS))
             steps.append(replace(link, tool=NODES.name))
-        if not manager.distribution or not self._needs_manager:
+        if not manager.distribution or not self._needs_package_manager:
             return steps
         steps.append(
             RunCommand(
@@ -142,7 +142,7 @@ class _Steps:
         return steps
 
     @property
-    def _needs_manager(self) -> bool:
+    def _needs_package_manager(self) -> bool:
         todo = self._todo
         scripts = todo.build or todo.before or todo.everywhere
         installs = todo.is_installed and (not todo.came_along or todo.is_rebuilt)

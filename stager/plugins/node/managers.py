@@ -34,7 +34,7 @@ _OF_PNPM_9 = frozenset({"packages", "catalog", "catalogs"})
 
 
 @dataclass(frozen=True, slots=True)
-class Manager:
+class PackageManager:
     """What installs the application's packages.
 
     Parameters
@@ -87,7 +87,7 @@ class Manager:
         return f"{self.tool} {self.version}".strip()
 
 
-def choose_manager(source: SourceTree, package: Package) -> Manager:
+def choose_package_manager(source: SourceTree, package: Package) -> PackageManager:
     """Return what installs the packages.
 
     Raises
@@ -110,7 +110,7 @@ def choose_manager(source: SourceTree, package: Package) -> Manager:
         version = version or _pnpm_version(source, lock, warnings)
     elif tool == "bun":
         version = version or BUN
-    return Manager(
+    return PackageManager(
         tool,  # type: ignore[arg-type]
         version,
         lock,
@@ -157,7 +157,7 @@ def _yarn(
     version: str,
     lock: Lock,
     named: tuple[str, str, str, list[str]],
-) -> Manager:
+) -> PackageManager:
     why, algorithm, digest, warnings = named
     settings = source.read_text(".yarnrc.yml") if source.is_file(".yarnrc.yml") else ""
     found = _PATH.search(settings)
@@ -176,7 +176,7 @@ def _yarn(
         is_berry = lock.is_berry or (not lock.path and source.is_file(".yarnrc.yml"))
         number_ = int(lock.format) if lock.is_berry else 99
         version = next(it for most, it in YARN_OF_FORMAT if number_ <= most) if is_berry else YARN_1
-    manager = Manager(
+    manager = PackageManager(
         "yarn", version, lock, why or ".yarnrc.yml", release, algorithm, digest, tuple(warnings)
     )
     if lock.path and manager.is_berry != lock.is_berry:

@@ -8,7 +8,7 @@ import pytest
 from stager.errors import ConfigurationError, ConflictingLockFiles
 from stager.plugins.node.came_along import read_came_along
 from stager.plugins.node.lock_differences import refuse_outdated
-from stager.plugins.node.managers import BUN, PNPM_10, YARN_1, choose_manager
+from stager.plugins.node.managers import BUN, PNPM_10, YARN_1, choose_package_manager
 from stager.plugins.node.manifest import read_package
 from stager.plugins.node.npmrc import read_secrets, secret_advice
 from stager.plugins.node.workspaces import workspace_packages
@@ -25,7 +25,7 @@ def tree(root, files):
 
 def chosen(root, files, **package):
     source = tree(root, {"package.json": package, **files})
-    return choose_manager(source, read_package(source))
+    return choose_package_manager(source, read_package(source))
 
 
 def checked(root, lock, package, members=None):
@@ -33,7 +33,7 @@ def checked(root, lock, package, members=None):
     manifests = {f"{folder}/package.json": one for folder, one in (members or {}).items()}
     source = tree(root, {"package.json": package, **manifests, **lock})
     root_package = read_package(source)
-    manager = choose_manager(source, root_package)
+    manager = choose_package_manager(source, root_package)
     refuse_outdated(source, manager.lock, root_package, workspace_packages(source, root_package))
     return manager
 
@@ -270,7 +270,7 @@ def test_packages_that_came_along_are_used_if_they_are_the_locked_ones(version, 
         },
     )
     package = read_package(source)
-    came = read_came_along(source, choose_manager(source, package).lock, package)
+    came = read_came_along(source, choose_package_manager(source, package).lock, package)
     assert (came.is_there, came.is_used) == (True, is_used)
 
 
@@ -286,7 +286,7 @@ def test_native_code_that_came_along_is_found_but_for_what_is_prebuilt(tmp_path)
         },
     )
     package = read_package(source)
-    came = read_came_along(source, choose_manager(source, package).lock, package)
+    came = read_came_along(source, choose_package_manager(source, package).lock, package)
     assert came.native == ("@s/b", "a", "e")
 
 
