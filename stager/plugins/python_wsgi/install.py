@@ -91,8 +91,8 @@ class _Uv:
             "UV_CACHE_DIR": "{cache}/uv",
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_NO_PROGRESS": "1",
-            # Copying 7,000 files takes 2 to 3 s, linking them 0.5. Nothing of ours writes into a file
-            # where it is: what is changed is written anew. Where the cache is on another file system, uv copies.
+            # Copying 7,000 files takes 2 to 3 s, linking them 0.5. Nothing of ours writes into a file where
+            # it is: what is changed is written anew. Where the cache is on another disk, uv copies.
             "UV_LINK_MODE": "hardlink",
             "UV_NO_EDITABLE": "1",
             # The host knows its own mirrors' authorities; uv brings a list of its own.
