@@ -77,12 +77,6 @@ def test_no_module_is_longer_than_it_may_be():
 
 def words(name):
     """The words of a name; what npm and its like are called by everyone is one word."""
-    spelt = re.sub(r"([A-Z])", r"_\1", name).lower().replace("package_manager", "npm")
-    return set(re.findall(r"[a-z]+", spelt))
-
-
-def words(name):
-    """The words of a name; what npm and its like are called by everyone is one word."""
     spelt = re.sub(r"([A-Z])", r"_\1", name).lower().strip("_").replace("package_manager", "npm")
     return set(re.findall(r"[a-z]+", spelt))
 
