@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stager.plugins.python_wsgi.application import Application
-from stager.plugins.python_wsgi.dependencies import Dependencies
-from stager.plugins.python_wsgi.interpreters import Interpreter
 from stager.plugins.python_wsgi.options import PythonOptions
+from stager.plugins.python_wsgi.packages.dependencies import Dependencies
+from stager.plugins.python_wsgi.packages.interpreters import Interpreter
 from stager.servers.python_application import PythonServer, StaticFolder
 
 Choice = tuple[str, str]

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from stager.errors import ConfigurationError, NoStartCommand
 from stager.model.plan import Command
 from stager.model.source_tree import SourceTree
-from stager.plugins.python_wsgi.django import DjangoProject, find_projects
-from stager.plugins.python_wsgi.entrypoint import Found, find_application, read_entrypoint, read_mounts
 from stager.plugins.python_wsgi.options import PythonOptions
+from stager.plugins.python_wsgi.reading.django import DjangoProject, find_projects
+from stager.plugins.python_wsgi.reading.entrypoint import (
+    Found,
+    find_application,
+    read_entrypoint,
+    read_mounts,
+)
 from stager.servers.python_application import Interface, Mount, StaticFolder
 
 

@@ -12,18 +12,18 @@ from stager.model.source_tree import SourceTree
 from stager.plugins.python_wsgi.advice import choices
 from stager.plugins.python_wsgi.application import Application, read_application, static_folders
 from stager.plugins.python_wsgi.collectstatic import collectstatic_step
-from stager.plugins.python_wsgi.dependencies import Dependencies, read_dependencies
 from stager.plugins.python_wsgi.detection import detect_python
 from stager.plugins.python_wsgi.environment import private_files, process_environment
-from stager.plugins.python_wsgi.install import ignored_settings, install_steps
-from stager.plugins.python_wsgi.interpreters import (
+from stager.plugins.python_wsgi.options import PythonOptions
+from stager.plugins.python_wsgi.packages.dependencies import Dependencies, read_dependencies
+from stager.plugins.python_wsgi.packages.install import ignored_settings, install_steps
+from stager.plugins.python_wsgi.packages.interpreters import (
     PYTHONS,
     UV,
     Interpreter,
     choose_interpreter,
     wanted_versions,
 )
-from stager.plugins.python_wsgi.options import PythonOptions
 from stager.plugins.python_wsgi.serving import (
     choose_server,
     lines_for,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stager.model.plan import KnownFailure, RunCommand
-from stager.plugins.python_wsgi.django import DjangoProject
+from stager.plugins.python_wsgi.reading.django import DjangoProject
 
 _ELSEWHERE = (
     "If it needs a variable, give it one for the build: `build_env:` in stager.yml, or --build-env "

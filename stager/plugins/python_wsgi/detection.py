@@ -9,11 +9,11 @@ import tomllib
 
 from stager.model.detection import Detection, Strength
 from stager.model.source_tree import SourceTree
-from stager.plugins.python_wsgi import libraries
-from stager.plugins.python_wsgi.django import is_installed
-from stager.plugins.python_wsgi.modules import Module, Modules, imports_of, printable
-from stager.plugins.python_wsgi.scopes import module_scope
-from stager.plugins.python_wsgi.scripts import is_program
+from stager.plugins.python_wsgi.reading import libraries
+from stager.plugins.python_wsgi.reading.django import is_installed
+from stager.plugins.python_wsgi.reading.modules import Module, Modules, imports_of, printable
+from stager.plugins.python_wsgi.reading.scopes import module_scope
+from stager.plugins.python_wsgi.reading.scripts import is_program
 
 #: Files by which the runtime is known whatever else is there.
 MANIFESTS = ("requirements.txt", "Pipfile", "Pipfile.lock", "poetry.lock", "uv.lock", "pdm.lock",

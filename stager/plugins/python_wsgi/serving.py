@@ -10,10 +10,10 @@ from stager.errors import ConfigurationError, PlanError
 from stager.model.host import HostFacts
 from stager.model.plan import Command, Process, Shell
 from stager.plugins.python_wsgi.application import Application
-from stager.plugins.python_wsgi.dependencies import Dependencies
-from stager.plugins.python_wsgi.entrypoint import Found
-from stager.plugins.python_wsgi.interpreters import Interpreter
 from stager.plugins.python_wsgi.options import PythonOptions
+from stager.plugins.python_wsgi.packages.dependencies import Dependencies
+from stager.plugins.python_wsgi.packages.interpreters import Interpreter
+from stager.plugins.python_wsgi.reading.entrypoint import Found
 from stager.servers.granian import GRANIAN
 from stager.servers.gunicorn import GUNICORN
 from stager.servers.mod_wsgi import MOD_WSGI, MOD_WSGI_SERVER

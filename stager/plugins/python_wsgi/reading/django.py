@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 
 from stager.model.source_tree import SourceTree
-from stager.plugins.python_wsgi.modules import Modules, imports_of, is_dotted, joined, printable
-from stager.plugins.python_wsgi.settings_module import Settings, read_settings
-from stager.plugins.python_wsgi.settings_values import Place
+from stager.plugins.python_wsgi.reading.modules import Modules, imports_of, is_dotted, joined, printable
+from stager.plugins.python_wsgi.reading.settings_module import Settings, read_settings
+from stager.plugins.python_wsgi.reading.settings_values import Place
 from stager.servers.python_application import Mount
 
 #: manage.py is looked for down to this depth; 1 is the root.

@@ -8,9 +8,9 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from stager.plugins.python_wsgi import libraries, shapes
-from stager.plugins.python_wsgi.modules import FOLDERS, Modules, joined
-from stager.plugins.python_wsgi.scopes import Binding, Function, Scope, function_scope, module_scope
+from stager.plugins.python_wsgi.reading import libraries, shapes
+from stager.plugins.python_wsgi.reading.modules import FOLDERS, Modules, joined
+from stager.plugins.python_wsgi.reading.scopes import Binding, Function, Scope, function_scope, module_scope
 from stager.servers.python_application import Interface
 
 Role = Literal["application", "own", "function", "class", "symbol", "module", "nothing", "unknown"]

@@ -3,7 +3,7 @@
 import pytest
 
 from stager.errors import PlanError
-from stager.plugins.python_wsgi.django import find_projects
+from stager.plugins.python_wsgi.reading.django import find_projects
 from stager.source.tree import Tree
 
 MANAGE = (

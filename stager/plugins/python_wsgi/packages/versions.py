@@ -13,7 +13,7 @@ from typing import Any
 
 from stager.errors import ConfigurationError, SourceUnreadable, UnsupportedVersion
 from stager.model.source_tree import SourceTree
-from stager.plugins.python_wsgi.manifests import read_toml, table
+from stager.plugins.python_wsgi.packages.manifests import read_toml, table
 
 _PLAIN = re.compile(r"(?:c?python-?)?(\d+(?:\.\d+){0,2})(?:\.[x*])?", re.IGNORECASE)
 _OTHER = re.compile(r"(?i)(pypy|jython|ironpython|graalpy|micropython|stackless|anaconda|miniconda)")

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from stager.errors import HostToolMissing, UnsupportedVersion
 from stager.model.host import HostFacts, HostTool
-from stager.plugins.python_wsgi.versions import Wanted, exact_version, is_allowed, wanted_versions
+from stager.plugins.python_wsgi.packages.versions import Wanted, exact_version, is_allowed, wanted_versions
 
 __all__ = ["PYTHONS", "UV", "Interpreter", "Wanted", "choose_interpreter", "wanted_versions"]
 

@@ -12,9 +12,13 @@ from typing import Any, Literal
 
 from stager.errors import PlanError
 from stager.model.source_tree import SourceTree
-from stager.plugins.python_wsgi.locks import LOCKS, find_lock, locked_names
-from stager.plugins.python_wsgi.manifests import read_toml, table
-from stager.plugins.python_wsgi.requirements_file import normalised, read_requirements, refuse_missing
+from stager.plugins.python_wsgi.packages.locks import LOCKS, find_lock, locked_names
+from stager.plugins.python_wsgi.packages.manifests import read_toml, table
+from stager.plugins.python_wsgi.packages.requirements_file import (
+    normalised,
+    read_requirements,
+    refuse_missing,
+)
 
 Source = Literal["requirements", "uv", "poetry", "pipenv", "pdm", "pylock", "pyproject", "setup", "none"]
 

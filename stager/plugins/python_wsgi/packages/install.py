@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 
 from stager.model.plan import RunCommand
 from stager.model.source_tree import SourceTree
-from stager.plugins.python_wsgi.dependencies import Dependencies
-from stager.plugins.python_wsgi.failures import FAILURES
-from stager.plugins.python_wsgi.interpreters import UV, Interpreter
-from stager.plugins.python_wsgi.manifests import read_toml, table
+from stager.plugins.python_wsgi.packages.dependencies import Dependencies
+from stager.plugins.python_wsgi.packages.failures import FAILURES
+from stager.plugins.python_wsgi.packages.interpreters import UV, Interpreter
+from stager.plugins.python_wsgi.packages.manifests import read_toml, table
 
 ENVIRONMENT = "../build/python"
 INSTALLED = "../deps/python"

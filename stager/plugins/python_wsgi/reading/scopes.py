@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stager.plugins.python_wsgi.modules import Module
+from stager.plugins.python_wsgi.reading.modules import Module
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

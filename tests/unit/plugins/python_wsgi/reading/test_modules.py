@@ -2,7 +2,7 @@
 
 import pytest
 
-from stager.plugins.python_wsgi.modules import LARGEST, Module, Modules, Problem, is_dotted
+from stager.plugins.python_wsgi.reading.modules import LARGEST, Module, Modules, Problem, is_dotted
 from stager.source.tree import Tree
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from stager.plugins.python_wsgi.dependencies import read_dependencies
-from stager.plugins.python_wsgi.install import ignored_settings, install_steps
-from stager.plugins.python_wsgi.interpreters import UV, Interpreter
+from stager.plugins.python_wsgi.packages.dependencies import read_dependencies
+from stager.plugins.python_wsgi.packages.install import ignored_settings, install_steps
+from stager.plugins.python_wsgi.packages.interpreters import UV, Interpreter
 from stager.rendering import Renderer
 from stager.source.tree import Tree
 

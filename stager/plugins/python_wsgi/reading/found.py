@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stager.plugins.python_wsgi.django import DjangoProject
+from stager.plugins.python_wsgi.reading.django import DjangoProject
 from stager.servers.python_application import Interface, Mount
 
 

@@ -5,7 +5,7 @@ import codecs
 import pytest
 
 from stager.errors import ConfigurationError, ConflictingLockFiles, PlanError
-from stager.plugins.python_wsgi.dependencies import read_dependencies
+from stager.plugins.python_wsgi.packages.dependencies import read_dependencies
 from stager.source.tree import Tree
 
 UV_LOCK = """version = 1

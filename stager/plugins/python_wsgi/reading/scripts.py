@@ -6,11 +6,11 @@ import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from stager.plugins.python_wsgi import libraries
-from stager.plugins.python_wsgi.libraries import names
-from stager.plugins.python_wsgi.modules import imports_of, printable
-from stager.plugins.python_wsgi.scopes import Scope, expressions, flatten
-from stager.plugins.python_wsgi.values import Reading, Value
+from stager.plugins.python_wsgi.reading import libraries
+from stager.plugins.python_wsgi.reading.libraries import names
+from stager.plugins.python_wsgi.reading.modules import imports_of, printable
+from stager.plugins.python_wsgi.reading.scopes import Scope, expressions, flatten
+from stager.plugins.python_wsgi.reading.values import Reading, Value
 from stager.servers.python_application import Interface
 
 #: Calls, by their full names, that serve until they are stopped.

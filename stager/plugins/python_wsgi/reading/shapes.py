@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from stager.plugins.python_wsgi.scopes import Function
+from stager.plugins.python_wsgi.reading.scopes import Function
 from stager.servers.python_application import Interface
 
 #: What applications are called, the first one first.

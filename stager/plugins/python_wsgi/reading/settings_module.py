@@ -6,9 +6,9 @@ import ast
 from dataclasses import dataclass, field
 from typing import Any
 
-from stager.plugins.python_wsgi.modules import Module, Modules, printable
-from stager.plugins.python_wsgi.scopes import is_guard
-from stager.plugins.python_wsgi.settings_values import UNKNOWN, Expressions, Unknown, added, merged
+from stager.plugins.python_wsgi.reading.modules import Module, Modules, printable
+from stager.plugins.python_wsgi.reading.scopes import is_guard
+from stager.plugins.python_wsgi.reading.settings_values import UNKNOWN, Expressions, Unknown, added, merged
 
 _LEVELS = 8
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stager.plugins.python_wsgi.callables import Callable
-from stager.plugins.python_wsgi.modules import Modules
+from stager.plugins.python_wsgi.reading.callables import Callable
+from stager.plugins.python_wsgi.reading.modules import Modules
 from stager.servers.python_application import Mount
 
 

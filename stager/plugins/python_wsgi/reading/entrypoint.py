@@ -9,19 +9,19 @@ from dataclasses import replace
 
 from stager.errors import NoStartCommand, PlanError
 from stager.model.source_tree import SourceTree
-from stager.plugins.python_wsgi.asked import read_entrypoint, read_mounts
-from stager.plugins.python_wsgi.callables import Callable, callables, unusable_factories
-from stager.plugins.python_wsgi.django import SKIPPED, DjangoProject, find_projects, is_installed
-from stager.plugins.python_wsgi.found import Found
-from stager.plugins.python_wsgi.modules import Module, Modules, is_dotted, joined, printable
-from stager.plugins.python_wsgi.mounting import mount_of
-from stager.plugins.python_wsgi.scripts import (
+from stager.plugins.python_wsgi.reading.asked import read_entrypoint, read_mounts
+from stager.plugins.python_wsgi.reading.callables import Callable, callables, unusable_factories
+from stager.plugins.python_wsgi.reading.django import SKIPPED, DjangoProject, find_projects, is_installed
+from stager.plugins.python_wsgi.reading.found import Found
+from stager.plugins.python_wsgi.reading.modules import Module, Modules, is_dotted, joined, printable
+from stager.plugins.python_wsgi.reading.mounting import mount_of
+from stager.plugins.python_wsgi.reading.scripts import (
     command_for,
     is_program,
     starts_under_guard,
     starts_when_imported,
 )
-from stager.plugins.python_wsgi.values import Reading
+from stager.plugins.python_wsgi.reading.values import Reading
 
 __all__ = ["Found", "find_application", "read_entrypoint", "read_mounts"]
 

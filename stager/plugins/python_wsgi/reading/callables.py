@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from stager.plugins.python_wsgi import libraries, shapes
-from stager.plugins.python_wsgi.modules import imports_of, printable
-from stager.plugins.python_wsgi.scopes import Binding, Scope
-from stager.plugins.python_wsgi.values import Reading, Value
+from stager.plugins.python_wsgi.reading import libraries, shapes
+from stager.plugins.python_wsgi.reading.modules import imports_of, printable
+from stager.plugins.python_wsgi.reading.scopes import Binding, Scope
+from stager.plugins.python_wsgi.reading.values import Reading, Value
 from stager.servers.python_application import Interface
 
 #: What functions that return the application are called, the first one first.

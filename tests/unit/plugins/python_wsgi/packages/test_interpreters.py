@@ -9,8 +9,8 @@ import pytest
 
 from stager.errors import ConfigurationError, HostToolMissing, UnsupportedVersion
 from stager.model.host import HostFacts, ToolFact
-from stager.plugins.python_wsgi.interpreters import PYTHONS, UV, Interpreter, choose_interpreter
-from stager.plugins.python_wsgi.versions import Wanted, is_allowed, wanted_versions
+from stager.plugins.python_wsgi.packages.interpreters import PYTHONS, UV, Interpreter, choose_interpreter
+from stager.plugins.python_wsgi.packages.versions import Wanted, is_allowed, wanted_versions
 from stager.source.tree import Tree
 
 

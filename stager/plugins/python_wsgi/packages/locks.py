@@ -9,8 +9,8 @@ from typing import Any
 
 from stager.errors import ConfigurationError, ConflictingLockFiles
 from stager.model.source_tree import SourceTree
-from stager.plugins.python_wsgi.manifests import read_toml, table
-from stager.plugins.python_wsgi.requirements_file import normalised
+from stager.plugins.python_wsgi.packages.manifests import read_toml, table
+from stager.plugins.python_wsgi.packages.requirements_file import normalised
 
 #: Lock file -> who writes it, the manifest that it belongs to, and the command that makes it anew.
 LOCKS: Mapping[str, tuple[str, str, str]] = {

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from stager.errors import ConfigurationError, NoStartCommand, PlanError, StagerError
-from stager.plugins.python_wsgi.entrypoint import find_application, read_entrypoint, read_mounts
+from stager.plugins.python_wsgi.reading.entrypoint import find_application, read_entrypoint, read_mounts
 from stager.source.tree import Tree
 
 FLASK = "from flask import Flask\napp = Flask(__name__)\n"

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 
 from stager.errors import ConfigurationError
 from stager.model.source_tree import SourceTree
-from stager.plugins.python_wsgi.callables import callables, describe
-from stager.plugins.python_wsgi.django import DjangoProject, find_projects
-from stager.plugins.python_wsgi.found import Found
-from stager.plugins.python_wsgi.modules import FOLDERS, Module, Modules, joined, printable
-from stager.plugins.python_wsgi.mounting import mount_of
-from stager.plugins.python_wsgi.scopes import Scope
-from stager.plugins.python_wsgi.scripts import is_program, starts_under_guard, starts_when_imported
-from stager.plugins.python_wsgi.values import Reading
+from stager.plugins.python_wsgi.reading.callables import callables, describe
+from stager.plugins.python_wsgi.reading.django import DjangoProject, find_projects
+from stager.plugins.python_wsgi.reading.found import Found
+from stager.plugins.python_wsgi.reading.modules import FOLDERS, Module, Modules, joined, printable
+from stager.plugins.python_wsgi.reading.mounting import mount_of
+from stager.plugins.python_wsgi.reading.scopes import Scope
+from stager.plugins.python_wsgi.reading.scripts import is_program, starts_under_guard, starts_when_imported
+from stager.plugins.python_wsgi.reading.values import Reading
 from stager.servers.python_application import Mount
 
 FORMS = "module:callable, module:factory(), folder/module:callable, or a file: app.py, hello.wsgi"

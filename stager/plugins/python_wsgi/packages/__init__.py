@@ -1,0 +1,1 @@
+"""What an application needs: interpreter, requirements, and the steps that install them."""
