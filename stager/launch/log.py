@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,11 @@ TAIL_LINES = 30
 #: A tail is looked for in this many last bytes, and so many new ones are told at a time: an
 #: application may print faster than anybody reads.
 _CHUNK = 64 << 10
+
+
+_BEGINNING = "Traceback (most recent call last):"
+#: Of Apache: the time, the module, the process, the client.
+_MARGIN = re.compile(r"^(?:\[[^\]]*\] ?)+")
 
 
 class Log:
@@ -74,32 +80,28 @@ class Log:
         Why an application cannot be imported is said once, and what follows from it many times.
         """
         said = self.text().splitlines()
-        start, end = _traceback(said)
-        if start >= len(said) - lines:
-            return tuple(said[-lines:])
-        first = said[start:end][-MOST_OF_TRACEBACK:]
-        return (*first, "…", *said[max(end, len(said) - lines + len(first)) :])
+        last = said[-lines:]
+        first = self._traceback()[-MOST_OF_TRACEBACK:]
+        if not first or "\n".join(first) in "\n".join(last):
+            return tuple(last)
+        return (*first, "…", *said[-(lines - len(first)) :])
 
     def cause(self) -> str:
-        """The last line of the first traceback of Python, which is the error; empty where there is none."""
-        said = self.text().splitlines()
-        start, end = _traceback(said)
-        return said[end - 1].strip() if end > start else ""
+        """The error that the first traceback of Python ends with; empty where there is none."""
+        return (self._traceback() or ("",))[-1].strip()
+
+    def _traceback(self) -> tuple[str, ...]:
+        """The first traceback in the first 64 KiB, without what a server writes before each line."""
+        head = os.pread(self.descriptor, _CHUNK, 0).decode("utf-8", "replace")
+        lines = [_MARGIN.sub("", line) for line in head.splitlines()]
+        for start, line in enumerate(lines):
+            if not line.endswith(_BEGINNING):
+                continue
+            for end in range(start + 1, len(lines)):
+                if lines[end] and not lines[end][0].isspace():
+                    return tuple(lines[start : end + 1])
+        return ()
 
     def close(self) -> None:
         """Give the descriptor back; the file stays."""
         os.close(self.descriptor)
-
-
-def _traceback(lines: list[str]) -> tuple[int, int]:
-    """Where the first traceback starts and ends, its error included; the length twice where there is none."""
-    for start, line in enumerate(lines):
-        if not line.rstrip().endswith("Traceback (most recent call last):"):
-            continue
-        # Some servers write something before each line; the error is the first that is not indented after it.
-        margin = line[: line.index("Traceback")]
-        for place in range(start + 1, len(lines)):
-            text = lines[place].removeprefix(margin)
-            if text and not text[0].isspace():
-                return start, place + 1
-    return len(lines), len(lines)

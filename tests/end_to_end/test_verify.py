@@ -399,11 +399,14 @@ def test_detect_shows_evidence_and_near_misses(stager_cli, source, tree):
     document = json.loads(stager_cli("detect", source, "--json").stdout)
     assert document == {
         "schema": 1,
-        "detections": [{"runtime": "php", "strength": "strong", "evidence": ["index.php"]}],
+        "detections": [
+            {"runtime": "php", "strength": "strong", "evidence": ["index.php"]},
+            {"runtime": "procfile", "strength": "weak", "evidence": ["Procfile"]},
+        ],
         "near_misses": [],
         "selected": ["php"],
     }
-    assert stager_cli("detect", source).stdout == "→ php (strong): index.php\n"
+    assert stager_cli("detect", source).stdout.startswith("→ php (strong): index.php\n")
 
     done = stager_cli("detect", tree({"Composer.json": "{}", "readme.txt": ""}))
     assert done.returncode == 21
@@ -511,13 +514,14 @@ def bare_host(tmp_path):
 def test_doctor_on_a_bare_host_says_what_is_missing_and_what_installs_it(bare_host):
     done = bare_host("doctor")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == "php: not ready"
+    assert "php: not ready" in done.stdout.splitlines()
     assert "apache2 is missing: answers HTTP requests (package apache2)" in done.stdout
     install = done.stdout.splitlines()[-1].split()
     assert install[:2] == ["apt-get", "install"]
     assert {"apache2", "libapache2-mod-php", "php-cli", "composer"} <= set(install)
 
-    (php,) = json.loads(bare_host("doctor", "--json").stdout)["runtimes"]
+    told = json.loads(bare_host("doctor", "--json").stdout)["runtimes"]
+    php = next(one for one in told if one["runtime"] == "php")
     assert php["ok"] is False
     assert {"apache2", "mod_php", "php-fpm", "php", "composer"} <= set(php["missing"])
     assert bare_host("doctor", "--runtime", "php").returncode == 41

@@ -49,7 +49,8 @@ class PythonBuildpack(Buildpack[PythonOptions]):
     aliases = ("python",)
     summary = "Python with gunicorn, uvicorn, mod_wsgi, waitress, uwsgi or granian; uv"
     options = PythonOptions
-    host_tools = (PYTHONS, UV, APACHE, MODULES, MOD_WSGI)
+    #: Apache is for mod_wsgi alone.
+    host_tools = (PYTHONS, UV, replace(APACHE, optional=True), replace(MODULES, optional=True), MOD_WSGI)
 
     def detect(self, source: SourceTree) -> Detection:
         return detect_python(source)

@@ -74,3 +74,42 @@ def test_what_is_read_is_what_was_opened(log, tmp_path):
     (tmp_path / "logs/boot.log").unlink()
     (tmp_path / "logs/boot.log").symlink_to("/etc/passwd")
     assert log.tail() == ("mine",)
+
+
+# ---- tracebacks
+
+FIRST = [
+    "Traceback (most recent call last):",
+    '  File "app.py", line 3',
+    "    raise KeyError(1)",
+    "KeyError: 1",
+]
+
+
+def test_the_first_traceback_is_kept_where_what_follows_from_it_pushes_it_out(log):
+    os.write(
+        log.descriptor,
+        ("\n".join(["starting", *FIRST, *(f"again {number}" for number in range(20_000))]) + "\n").encode(),
+    )
+    tail = log.tail(10)
+    assert tail == (*FIRST, "…", *(f"again {number}" for number in range(19_994, 20_000)))
+    assert log.cause() == "KeyError: 1"
+
+
+def test_it_is_not_told_twice(log):
+    os.write(log.descriptor, ("\n".join(["starting", *FIRST, "the end"]) + "\n").encode())
+    assert log.tail() == ("starting", *FIRST, "the end")
+
+
+def test_what_apache_writes_before_each_line_is_no_part_of_it(log):
+    before = "[Sat Nov 21 16:00:00.{} 2026] [wsgi:error] [pid 1:tid 2] "
+    lines = [before.format(number) + line for number, line in enumerate(FIRST)]
+    os.write(log.descriptor, ("\n".join(lines) + "\n").encode())
+    assert log.cause() == "KeyError: 1"
+
+
+def test_without_one_there_is_no_cause(log):
+    os.write(log.descriptor, (b"all is well\n"))
+    assert log.cause() == ""
+    os.write(log.descriptor, (b"Traceback (most recent call last):\n  cut of"))
+    assert log.cause() == ""
