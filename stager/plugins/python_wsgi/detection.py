@@ -1,19 +1,13 @@
-"""How sure we are that a tree is an application in Python."""
+"""How sure we are that a tree is an application in Python.
+
+Every build asks, whatever it builds: what reads syntax trees is imported where there are files to be read.
+"""
 
 from __future__ import annotations
 
-import ast
-import difflib
-import re
-import tomllib
-
 from stager.model.detection import Detection, Strength
 from stager.model.source_tree import SourceTree
-from stager.plugins.python_wsgi.reading import libraries
-from stager.plugins.python_wsgi.reading.django import is_installed
-from stager.plugins.python_wsgi.reading.modules import Module, Modules, imports_of, printable
-from stager.plugins.python_wsgi.reading.scopes import module_scope
-from stager.plugins.python_wsgi.reading.scripts import is_program
+from stager.plugins.python_wsgi.reading.places import is_installed, printable
 
 #: Files by which the runtime is known whatever else is there.
 MANIFESTS = ("requirements.txt", "Pipfile", "Pipfile.lock", "poetry.lock", "uv.lock", "pdm.lock",
@@ -50,14 +44,13 @@ _NAMES = (
 
 def detect_python(source: SourceTree) -> Detection:
     """Return how sure it is, on which files, and what is nearly an application in Python."""
-    modules = Modules(source)
-    evidence = _strong(source, modules)
+    evidence = _strong(source)
     near = _near_misses(source, is_found=bool(evidence))
     if evidence:
         return Detection(Strength.STRONG, tuple(evidence), near)
     other = next((name for name in OTHERS if source.is_file(name)), "")
     programs = [name for name in source.children() if name.endswith(".py") and source.is_file(name)]
-    if programs and not other and any(_is_program(modules, name) for name in programs[:50]):
+    if programs and not other and _runs_something(source, programs[:50]):
         return Detection(Strength.LIKELY, tuple(map(printable, programs[:3])), near)
     if programs:
         text = f", beside {other}" if other else ", which runs nothing"
@@ -68,7 +61,7 @@ def detect_python(source: SourceTree) -> Detection:
     return Detection(Strength.NONE, (), near)
 
 
-def _strong(source: SourceTree, modules: Modules) -> list[str]:
+def _strong(source: SourceTree) -> list[str]:
     evidence = [name for name in MANIFESTS if source.is_file(name)]
     if source.is_file("pyproject.toml") and _is_project(source):
         evidence.insert(0, "pyproject.toml")
@@ -78,16 +71,29 @@ def _strong(source: SourceTree, modules: Modules) -> list[str]:
         ):
             evidence.append(printable(path))
             break
-    evidence += [
-        f"{name} (imports {package})"
-        for name in ENTRIES
-        if source.is_file(name) and (package := _web_package(modules, name))
-    ]
+    entries = [name for name in ENTRIES if source.is_file(name)]
+    if entries:
+        from stager.plugins.python_wsgi.reading.modules import Modules
+        from stager.plugins.python_wsgi.reading.recognition import web_package
+
+        modules = Modules(source)
+        named = [(name, web_package(modules, name)) for name in entries]
+        evidence += [f"{name} (imports {package})" for name, package in named if package]
     return evidence
+
+
+def _runs_something(source: SourceTree, names: list[str]) -> bool:
+    from stager.plugins.python_wsgi.reading.modules import Modules
+    from stager.plugins.python_wsgi.reading.recognition import is_runnable
+
+    modules = Modules(source)
+    return any(is_runnable(modules, name) for name in names)
 
 
 def _is_project(source: SourceTree) -> bool:
     """Whether pyproject.toml is more than the settings of a formatter; one that is not TOML counts."""
+    import tomllib
+
     try:
         document = tomllib.loads(source.read_text("pyproject.toml"))
     except (ValueError, RecursionError):
@@ -97,36 +103,6 @@ def _is_project(source: SourceTree) -> bool:
     return bool({"project", "build-system", "dependency-groups"} & document.keys()) or bool(
         {"poetry", "pdm", "flit", "uv", "hatch"} & tools.keys()
     )
-
-
-def _web_package(modules: Modules, path: str) -> str:
-    found = modules.read(path)
-    if isinstance(found, Module):
-        names = [name.split(".")[0] for name in imports_of(found.tree)[0]]
-        named = next((name for name in names if name in libraries.WEB_PACKAGES), "")
-        return named or next((one for one in _wsgi_functions(found)), "")
-    # Broken, or for a newer Python: planning says so, and has to be reached.
-    text = modules.source.read_text(path, limit=1 << 16)
-    words = re.findall(r"^\s*(?:from|import)\s+(\w+)", text, re.MULTILINE)
-    return next((word for word in words if word in libraries.WEB_PACKAGES), "")
-
-
-def _wsgi_functions(module: Module) -> list[str]:
-    """A bare WSGI or ASGI function needs no import."""
-    return [
-        "nothing, and has application()"
-        for node in module.tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and [one.arg for one in node.args.args]
-        in (["environ", "start_response"], ["scope", "receive", "send"])
-    ]
-
-
-def _is_program(modules: Modules, path: str) -> bool:
-    found = modules.read(path)
-    if not isinstance(found, Module):
-        return True
-    return is_program(module_scope(found)) or bool(_web_package(modules, path))
 
 
 def _below(source: SourceTree) -> str:
@@ -152,6 +128,8 @@ def _right(name: str) -> str:
     exact = next((one for one in _NAMES if one.lower() == lower), "")
     if exact:
         return exact if exact != name else ""
+    import difflib
+
     near = difflib.get_close_matches(lower, _LONG, 1, _LIKENESS)
     return near[0] if near else _MISSPELT.get(lower, "")
 

@@ -13,8 +13,9 @@ from stager.model.source_tree import SourceTree
 from stager.plugins.python_wsgi.reading.callables import callables, describe
 from stager.plugins.python_wsgi.reading.django import DjangoProject, find_projects
 from stager.plugins.python_wsgi.reading.found import Found
-from stager.plugins.python_wsgi.reading.modules import FOLDERS, Module, Modules, joined, printable
+from stager.plugins.python_wsgi.reading.modules import FOLDERS, Module, Modules, joined
 from stager.plugins.python_wsgi.reading.mounting import mount_of
+from stager.plugins.python_wsgi.reading.places import printable
 from stager.plugins.python_wsgi.reading.scopes import Scope
 from stager.plugins.python_wsgi.reading.scripts import is_program, starts_under_guard, starts_when_imported
 from stager.plugins.python_wsgi.reading.values import Reading

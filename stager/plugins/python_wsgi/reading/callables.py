@@ -6,7 +6,8 @@ import ast
 from dataclasses import dataclass
 
 from stager.plugins.python_wsgi.reading import libraries, shapes
-from stager.plugins.python_wsgi.reading.modules import imports_of, printable
+from stager.plugins.python_wsgi.reading.modules import imports_of
+from stager.plugins.python_wsgi.reading.places import printable
 from stager.plugins.python_wsgi.reading.scopes import Binding, Scope
 from stager.plugins.python_wsgi.reading.values import Reading, Value
 from stager.servers.python_application import Interface

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 
 from stager.model.source_tree import SourceTree
-from stager.plugins.python_wsgi.reading.modules import Modules, imports_of, is_dotted, joined, printable
+from stager.plugins.python_wsgi.reading.modules import Modules, imports_of, is_dotted, joined
+from stager.plugins.python_wsgi.reading.places import is_installed, printable
 from stager.plugins.python_wsgi.reading.settings_module import Settings, read_settings
 from stager.plugins.python_wsgi.reading.settings_values import Place
 from stager.servers.python_application import Mount
@@ -84,16 +85,6 @@ def find_projects(source: SourceTree, modules: Modules | None = None) -> tuple[D
         for path in paths
         if not _is_skipped(source, path) and _is_django(reading, path)
     )
-
-
-def is_installed(source: SourceTree, path: str) -> bool:
-    """Whether a path lies in a virtual environment, a hidden folder or among installed packages."""
-    parts = path.split("/")[:-1]
-    if any(
-        part.startswith(".") or part in {"site-packages", "node_modules", "__pycache__"} for part in parts
-    ):
-        return True
-    return any(source.is_file("/".join([*parts[:count], "pyvenv.cfg"])) for count in range(1, len(parts) + 1))
 
 
 def _is_skipped(source: SourceTree, path: str) -> bool:

@@ -11,10 +11,11 @@ from stager.errors import NoStartCommand, PlanError
 from stager.model.source_tree import SourceTree
 from stager.plugins.python_wsgi.reading.asked import read_entrypoint, read_mounts
 from stager.plugins.python_wsgi.reading.callables import Callable, callables, unusable_factories
-from stager.plugins.python_wsgi.reading.django import SKIPPED, DjangoProject, find_projects, is_installed
+from stager.plugins.python_wsgi.reading.django import SKIPPED, DjangoProject, find_projects
 from stager.plugins.python_wsgi.reading.found import Found
-from stager.plugins.python_wsgi.reading.modules import Module, Modules, is_dotted, joined, printable
+from stager.plugins.python_wsgi.reading.modules import Module, Modules, is_dotted, joined
 from stager.plugins.python_wsgi.reading.mounting import mount_of
+from stager.plugins.python_wsgi.reading.places import is_installed, printable
 from stager.plugins.python_wsgi.reading.scripts import (
     command_for,
     is_program,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from stager.errors import PlanError, SourceUnreadable
 from stager.model.source_tree import SourceTree
+from stager.plugins.python_wsgi.reading.places import printable
 
 #: Bytes. Larger files are data: one of 480 kB, all of it assignments, took 2.2 s of CPU to read.
 LARGEST = 512 << 10
@@ -175,11 +176,6 @@ class Modules:
 def joined(folder: str, name: str) -> str:
     """A path in a folder that may be the root."""
     return f"{folder}/{name}" if folder else name
-
-
-def printable(name: str) -> str:
-    """A name from the upload as it can be shown."""
-    return name if name.isprintable() else ascii(name)
 
 
 def is_dotted(name: str) -> bool:

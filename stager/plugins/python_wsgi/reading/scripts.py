@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from stager.plugins.python_wsgi.reading import libraries
 from stager.plugins.python_wsgi.reading.libraries import names
-from stager.plugins.python_wsgi.reading.modules import imports_of, printable
+from stager.plugins.python_wsgi.reading.modules import imports_of
+from stager.plugins.python_wsgi.reading.places import printable
 from stager.plugins.python_wsgi.reading.scopes import Scope, expressions, flatten
 from stager.plugins.python_wsgi.reading.values import Reading, Value
 from stager.servers.python_application import Interface

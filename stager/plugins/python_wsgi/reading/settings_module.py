@@ -6,7 +6,8 @@ import ast
 from dataclasses import dataclass, field
 from typing import Any
 
-from stager.plugins.python_wsgi.reading.modules import Module, Modules, printable
+from stager.plugins.python_wsgi.reading.modules import Module, Modules
+from stager.plugins.python_wsgi.reading.places import printable
 from stager.plugins.python_wsgi.reading.scopes import is_guard
 from stager.plugins.python_wsgi.reading.settings_values import UNKNOWN, Expressions, Unknown, added, merged
 
