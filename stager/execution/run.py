@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from stager.execution.marked import end_marked
 
+#: From fork to exec takes milliseconds.
+_STARTING_SECONDS = 0.1
 #: A compiler says a lot after the line that matters.
 TAIL_LINES = 100
 
@@ -90,6 +93,12 @@ def run(
         except sh.ForkException as error:
             # Its text is the child's traceback; the last line is what the kernel said.
             raise OSError(str(error).strip().splitlines()[-1].strip()) from None
+        except BaseException:
+            # A signal came while it was being started: it has the mark in its environment once it is a
+            # program of its own.
+            time.sleep(_STARTING_SECONDS)
+            end_marked(marker)
+            raise
         try:
             return _wait(process, tail)
         finally:

@@ -257,11 +257,16 @@ def test_requests_of_every_form_are_answered(droplet):
         with socket.create_connection(("127.0.0.1", droplet.port)) as client:
             client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + b"z" * 300000)
             assert answer(client).endswith(b"hello")
+        # What a worker has answered is written a moment later.
+        line = '"POST /length HTTP/1.1" 200 '
+        deadline = time.monotonic() + 5
+        while line not in (droplet.root / "out").read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
         process.terminate()
         process.wait(10)
         out = (droplet.root / "out").read_text()
         assert "127.0.0.1 - - [" in out, "the log of requests is on stdout"
-        assert '"POST /length HTTP/1.1" 200 ' in out
+        assert line in out
         assert '"GET /crash HTTP/1.1" 500 ' in out
         assert "a request of death" in droplet.texts()
 
