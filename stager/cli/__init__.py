@@ -16,6 +16,8 @@ COMMANDS = {
     "plan": "Show everything that a build would do, without doing it.",
     "verify": "Check a droplet; with --boot, start it and ask it.",
     "inspect": "Show what is inside a droplet.",
+    "logs": "Show what applications print; -f follows.",
+    "export": "Write systemd units, a Procfile or a Compose file for a droplet.",
     "runtimes": "List the installed runtimes and where they come from.",
     "doctor": "Say what this host lacks for which runtime.",
     "schema": "Print the JSON Schema of stager.yml.",
