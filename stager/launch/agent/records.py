@@ -53,6 +53,10 @@ class ApplicationRecord:
         It was told to stop: nobody starts it again without being asked.
     generation:
         Grows when all instances are to be started anew; each instance has the one that it began with.
+    without:
+        Indexes that are not wanted: their instance was stopped by its id.
+    renewed:
+        Ids of instances that are to be replaced by new ones.
     created:
         Seconds since 1970, like every time in a record.
     """
@@ -71,6 +75,8 @@ class ApplicationRecord:
     is_keeping: bool = False
     is_stopped: bool = False
     generation: int = 0
+    without: tuple[int, ...] = ()
+    renewed: tuple[str, ...] = ()
     created: float = 0.0
     schema: int = SCHEMA
 
@@ -88,11 +94,12 @@ class EnvironmentRecord:
 class ProcessRecord:
     """A process, as ``supervisor.json`` names it: its number, and the ticks since boot when it began.
 
-    A process of that number with another start is a stranger.
+    A process of that number with another start, or after another boot of the host, is a stranger.
     """
 
     pid: int = 0
     start_time: int = 0
+    boot: str = ""
     schema: int = SCHEMA
 
 
@@ -107,6 +114,8 @@ class InstanceRecord:
         while nobody watched), or empty.
     start_time:
         Of ``pid``, in clock ticks since the host's boot (field 22 of /proc/PID/stat).
+    boot:
+        Which boot of the host that was (/proc/sys/kernel/random/boot_id).
     mark:
         A piece of environment that only its processes carry.
     sockets:
@@ -124,6 +133,7 @@ class InstanceRecord:
     reason: str = ""
     pid: int = 0
     start_time: int = 0
+    boot: str = ""
     mark: str = ""
     sockets: str = ""
     type: str = "web"
