@@ -48,9 +48,8 @@ def sources(state: StateDirectory, wanted: str = "") -> tuple[Source, ...]:
     for application in state.applications():
         for place in application.instances():
             index, _, identifier = place.path.name.partition("-")
-            if index.isdecimal() and wanted in {"", application.name, f"{application.name}.{index}"}:
-                found += _logs(application.name, int(index), identifier, place)
-            elif index.isdecimal() and identifier.startswith(wanted):
+            is_named = wanted in {"", application.name, f"{application.name}.{index}"}
+            if index.isdecimal() and (is_named or identifier.startswith(wanted)):
                 found += _logs(application.name, int(index), identifier, place)
     is_known = any(application.name == wanted for application in state.applications())
     if wanted and not found and not is_known:

@@ -132,6 +132,8 @@ def _start_relay(place: InstancePlace, limit: int, files: int) -> bool:
             ],
             # One arena for its five threads: 1 MB less of each relay.
             environment={"LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
+            # Says whose it is, in /proc.
+            cwd=place.logs,
             descriptors=(directory, *streams.values()),
         )
     return True
