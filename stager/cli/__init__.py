@@ -20,6 +20,7 @@ COMMANDS = {
     "ps": "List running applications and their instances.",
     "stop": "Stop an application, or one instance.",
     "restart": "Replace an application's instances by new ones.",
+    "stats": "Show what applications take, in the terminal or as a page.",
     "logs": "Show what applications print; -f follows.",
     "export": "Write systemd units, a Procfile or a Compose file for a droplet.",
     "runtimes": "List the installed runtimes and where they come from.",
