@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,16 +106,19 @@ def _run(wanted: Wanted, state_dir: Path | None, *, is_detached: bool, is_quiet:
     from stager.cli.signals import orderly_end
     from stager.launch.agent.declaring import declare
     from stager.launch.agent.supervising import detach, supervise
+    from stager.launch.agent.supervisor import RELOAD
 
     def tell_ready(document: dict[str, Any]) -> None:
         to_stdout(json_text(document) if as_json else _text(document))
 
+    # Meant for who supervises, which we are from the first line written on.
+    signal.signal(RELOAD, signal.SIG_IGN)
     with orderly_end():
         place = declare(state_directory(state_dir), wanted)
         if is_detached:
             tell_ready(detach(place))
-            return
-    supervise(place, teller(is_quiet=is_quiet), tell_ready)
+        else:
+            supervise(place, teller(is_quiet=is_quiet), tell_ready)
 
 
 def _text(document: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from stager.cli.state import state_directory, state_option
 @json_option
 def command(name: str, state_dir: Path | None, as_json: bool, debug: bool) -> int:
     """Keep the application NAME of a state directory, as it is written down there."""
+    from stager.cli.signals import orderly_end
     from stager.errors import StagerError
     from stager.launch.agent.supervising import supervise
+    from stager.launch.agent.supervisor import RELOAD
     from stager.model.report import error_document
 
     is_told = False
@@ -36,8 +39,10 @@ def command(name: str, state_dir: Path | None, as_json: bool, debug: bool) -> in
 
     # No terminal that goes away, and no Ctrl-C meant for whoever started us, ends it.
     os.setsid()
+    signal.signal(RELOAD, signal.SIG_IGN)
     try:
-        supervise(state_directory(state_dir).application(name), lambda _: None, tell)
+        with orderly_end():
+            supervise(state_directory(state_dir).application(name), lambda _: None, tell)
     except StagerError as error:
         if is_told:
             raise

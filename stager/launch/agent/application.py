@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ WEB = "web"
 ANYWHERE = "0.0.0.0"  # noqa: S104
 #: An instance gets another free port where its own is taken, so often.
 _MOST_PORTS = 1000
+_GATE_SECONDS = 0.2
 
 
 class PortBook:
@@ -138,6 +140,18 @@ class Application:
             and instance.type == record.type
         )
 
+    @contextmanager
+    def starting(self, index: int) -> Iterator[None]:
+        """Wait until not too many others are starting, or that index is not wanted any more."""
+        while not self.gate.acquire(timeout=_GATE_SECONDS):
+            if not self.is_wanted(index):
+                yield
+                return
+        try:
+            yield
+        finally:
+            self.gate.release()
+
     def port_of(self, index: int) -> tuple[int, bool]:
         """The port that index should have, 0 for any; and whether it may have no other."""
         asked = self.record.ports
@@ -148,8 +162,10 @@ class Application:
     def launch(self, record: InstanceRecord) -> Launch:
         """How an instance is started, and stopped."""
         limits = record.limits
+        own = self.place.droplet(record.droplet_sha256)
         return Launch(
-            droplet=self.droplet.directory,
+            # One that was started from another droplet is stopped by that.
+            droplet=own if (own / "stop").exists() else self.droplet.directory,
             process=record.type,
             state=self.place.instance(record.index, record.id).state,
             account=self.account,

@@ -103,6 +103,13 @@ def restart(seen: Seen, instance: InstanceRecord | None, start: Callable[[Applic
     wanted = [index for index in range(changed.instances) if index not in changed.without]
 
     def is_renewed(now: tuple[InstanceRecord, ...]) -> bool:
+        if any(one.state == "backoff" and _is_new(one, changed) for one in now):
+            raise CouldNotVerify(
+                f"{place.name} does not start again.",
+                details="The new instance has crashed; the old ones that are left go on serving.",
+                resolution=f"`stager logs {place.name}` shows why; it is tried again and again meanwhile.",
+                slug="not-restarted",
+            )
         good = {one.index for one in now if one.state == "running" and _is_new(one, changed)}
         return good.issuperset(wanted) and all(_is_new(one, changed) for one in now if one.state in ALIVE)
 
@@ -116,13 +123,13 @@ def _is_new(instance: InstanceRecord, record: ApplicationRecord) -> bool:
 def _change(
     place: ApplicationPlace, change: Callable[[ApplicationRecord], ApplicationRecord]
 ) -> ApplicationRecord:
-    with place.lock():
+    with suppress(FileNotFoundError), place.lock():
         record = place.read()
-        if record is None:
-            raise UsageError(f"{place.name} is gone.", resolution="Somebody else has just stopped it.")
-        changed = change(record)
-        place.write(changed)
-        return changed
+        if record is not None:
+            changed = change(record)
+            place.write(changed)
+            return changed
+    raise UsageError(f"{place.name} is gone.", resolution="Somebody else has just stopped it.")
 
 
 def _signal(one: ProcessRecord, number: signal.Signals) -> None:
@@ -191,7 +198,7 @@ def _stop_directly(place: ApplicationPlace, say: Callable[[str], None], identifi
     for thread in threads:
         thread.join()
     if not identifier:
-        with place.lock():
+        with suppress(FileNotFoundError), place.lock():
             forget(place, is_keeping=application is not None and application.record.is_keeping)
 
 

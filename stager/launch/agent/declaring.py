@@ -13,6 +13,7 @@ from stager.launch.agent.application import process_of
 from stager.launch.agent.droplets import Unpacked, identify, reopen, unpack
 from stager.launch.agent.identity import is_running, this_process
 from stager.launch.agent.overview import look_at
+from stager.launch.agent.passage import demand_passage
 from stager.launch.agent.places import ApplicationPlace, StateDirectory
 from stager.launch.agent.records import ALIVE, ApplicationRecord, EnvironmentRecord, InstanceLimits, Restart
 
@@ -67,7 +68,8 @@ def declare(state: StateDirectory, wanted: Wanted) -> ApplicationPlace:
     account = unprivileged_account(wanted.user or None)
     place = state.application(wanted.name or name_of(wanted.droplet))
     state.make()
-    with place.lock():
+    demand_passage(state.path, account)
+    with place.lock(is_making=True):
         supervisor = place.read_supervisor()
         if is_running(supervisor):
             raise UsageError(

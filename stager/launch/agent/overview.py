@@ -62,13 +62,14 @@ def look_at(place: ApplicationPlace) -> Seen | None:
     supervisor = place.read_supervisor()
     is_kept = supervisor is not None and is_running(supervisor)
     records = (one.read() for one in place.instances())
-    instances = tuple(_as_it_is(one) for one in records if one is not None)
+    instances = tuple(_as_it_is(one, is_kept=is_kept) for one in records if one is not None)
     return Seen(place, record, supervisor.pid if supervisor and is_kept else 0, instances)
 
 
-def _as_it_is(record: InstanceRecord) -> InstanceRecord:
+def _as_it_is(record: InstanceRecord, *, is_kept: bool) -> InstanceRecord:
     """A process that is gone is not running, whatever was written while somebody still watched."""
-    if record.state in ALIVE and record.pid and not is_running(record):
+    is_about_to_be = is_kept and not record.pid
+    if record.state in ALIVE and not is_about_to_be and not is_running(record):
         return replace(record, state="crashed", reason="lost")
     return record
 

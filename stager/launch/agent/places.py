@@ -72,6 +72,11 @@ class InstancePlace:
     def history_file(self) -> Path:
         return self.path / "history.bin"
 
+    @property
+    def enclosure_file(self) -> Path:
+        """Where its control groups are, if it has any."""
+        return self.path / "enclosure.json"
+
     def read(self) -> InstanceRecord | None:
         """Its record, or None where there is none that can be read."""
         return read_record(InstanceRecord, self.record_file)
@@ -170,18 +175,32 @@ class ApplicationPlace:
             remove_tree(self.path)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, *, is_making: bool = False) -> Iterator[None]:
         """Nobody else changes what was asked for, or who supervises, meanwhile.
 
-        The file lies beside the directory, so that this may be removed while the lock is held.
+        The directory itself is locked, and may be removed under the lock: who waits for it finds that out.
+        Raises FileNotFoundError where it is not there and not to be made.
         """
-        descriptor = os.open(
-            self.path.parent / f".{self.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        descriptor = self._locked(is_making=is_making)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
+            os.close(descriptor)
+
+    def _locked(self, *, is_making: bool) -> int:
+        while True:
+            if is_making:
+                make_directory(self.path)
+            try:
+                descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except FileNotFoundError:
+                if is_making:
+                    continue
+                raise
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.lstat(self.path)):
+                    return descriptor
             os.close(descriptor)
 
 
@@ -193,10 +212,14 @@ class StateDirectory:
 
     @classmethod
     def default(cls) -> StateDirectory:
-        """$STAGER_STATE_DIR, else ``stager`` where the desktop's rules put state."""
+        """$STAGER_STATE_DIR, else ``stager`` where the desktop's rules put state.
+
+        Root's own home is closed to the account that its applications run as: for root it is /var/lib.
+        """
         if given := os.environ.get("STAGER_STATE_DIR"):
             return cls(Path(given).absolute())
-        base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+        home = "/var/lib" if os.geteuid() == 0 else os.path.expanduser("~/.local/state")
+        base = os.environ.get("XDG_STATE_HOME") or home
         return cls(Path(base).absolute() / "stager")
 
     def application(self, name: str) -> ApplicationPlace:

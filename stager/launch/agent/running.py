@@ -14,7 +14,9 @@ from typing import Any
 from stager.execution.spawn import Spawned, spawn
 from stager.launch.agent import logs
 from stager.launch.agent.application import Application
+from stager.launch.agent.excess import find_kill
 from stager.launch.agent.identity import boot_id, is_of_this_boot
+from stager.launch.agent.limits import Enclosure
 from stager.launch.agent.places import InstancePlace
 from stager.launch.agent.records import InstanceRecord
 from stager.launch.deadline import Deadline
@@ -106,6 +108,7 @@ class Running(Instance):
         self._listening = frozenset()
         self._pidfd = _pidfd(started)
         self._is_over = False
+        self.enclosure = Enclosure.read(place.enclosure_file, record.limits)
 
     @classmethod
     def adopt(cls, application: Application, place: InstancePlace, record: InstanceRecord) -> Running:
@@ -161,14 +164,23 @@ class Running(Instance):
             return
         self._is_over = True
         super().end(patience)
+        self.enclosure.remove()
+        logs.wait_until_written(self.place)
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
+
+    def wait_for_output(self) -> None:
+        """Wait until what it printed is in its logs; one that lives on in its children keeps us a second."""
+        logs.wait_until_written(self.place)
 
     @property
     def ending(self) -> dict[str, Any]:
         """How it ended, as its record says it."""
         code = self.exit_code
+        if (excess := find_kill(self.enclosure)) is not None:
+            number = -code if code is not None and code < 0 else None
+            return {"reason": excess.reason, "exit_code": None, "signal": number}
         if code is None or isinstance(self.started, Adopted):
             return {"reason": "exit", "exit_code": None, "signal": None}
         if code < 0:
@@ -240,6 +252,8 @@ def _spawn(application: Application, place: InstancePlace, record: InstanceRecor
     launch = application.launch(record)
     # Before it is there: what a supervisor leaves that dies in the next line is found by its mark.
     place.write(record)
+    enclosure = Enclosure.make(record.id, record.limits)
+    enclosure.write(place.enclosure_file)
     since = ticks_now()
     outputs = logs.open_outputs(place, application.account)
     try:
@@ -251,11 +265,15 @@ def _spawn(application: Application, place: InstancePlace, record: InstanceRecor
             output=outputs.out,
             errors=outputs.err,
             account=launch.account,
+            confinement=enclosure.confinement,
         )
+    except BaseException:
+        enclosure.remove()
+        raise
     finally:
         outputs.close()
     tree = Tree(started.pid, since, [record.mark.encode() + b"\0"])
     running = Running(place, record, launch, started, tree)
     stat = read_stat(started.pid)
-    running.note(pid=started.pid, start_time=stat.start if stat else 0)
+    running.note(pid=started.pid, start_time=stat.start if stat else 0, means=enclosure.means)
     return running

@@ -3,51 +3,30 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from stager.launch.agent import crashed
 from stager.launch.agent.application import Application
+from stager.launch.agent.lives import Ended, become_ready, judge_end, judge_start
 from stager.launch.agent.running import Running, begin
+from stager.launch.agent.watching import Watch
 from stager.launch.deadline import Deadline
-from stager.launch.diagnosis import describe_exit, explain, explain_start
-from stager.launch.readiness import Readiness, wait_until_ready, wait_until_settled
-from stager.model.plan import Health
+from stager.launch.diagnosis import explain_start
+from stager.launch.readiness import Readiness
 
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
 #: Who lived so long did not crash because of how it was started.
 SETTLED_SECONDS = 60.0
-#: A process that nobody asks is taken for ready when it still runs then.
-SETTLE_SECONDS = 1.0
 #: From here on it is called a crash loop.
 LOOP = 3
 _MORE_PORTS = 2
 #: How often an instance that is to be replaced looks whether it is its turn.
 _TURN_SECONDS = 0.1
-_PORT_TAKEN = re.compile(
-    r"address already in use|AH00072|EADDRINUSE|connection in use|port \d+ is (already )?(in use|taken)",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How an instance's life ended: ``changes`` are what its record says of it."""
-
-    state: str
-    changes: dict[str, Any]
-    text: str
-
-    @property
-    def has_failed(self) -> bool:
-        return self.state == "crashed"
 
 
 class Slot(threading.Thread):
@@ -57,12 +36,19 @@ class Slot(threading.Thread):
     ----------
     adopted:
         The instance of that index that lives already.
+    watch:
+        Is told of each instance while it lives.
     on_change:
         Called, from this thread, when the first instance is ready or has failed, and when the slot is done.
     """
 
     def __init__(
-        self, application: Application, index: int, adopted: Running | None, on_change: Callable[[], None]
+        self,
+        application: Application,
+        index: int,
+        adopted: Running | None,
+        watch: Watch,
+        on_change: Callable[[], None],
     ) -> None:
         super().__init__(name=f"slot-{index}", daemon=True)
         self.application = application
@@ -74,6 +60,7 @@ class Slot(threading.Thread):
         #: How the last instance ended, where it was not told to.
         self.last: Ended | None = None
         self.running: Running | None = adopted
+        self._watch_over = watch
         self._on_change = on_change
         self._restarts = adopted.record.restarts if adopted else 0
         self._failures = 0
@@ -112,7 +99,7 @@ class Slot(threading.Thread):
 
     def _live(self) -> bool:
         """One instance from its start (or adoption) to its end; whether there should be another one."""
-        with self._in_turn():
+        with self.application.starting(self.index):
             started = self._start()
         self._end_turn()
         if started is None:
@@ -146,26 +133,13 @@ class Slot(threading.Thread):
             self.is_settled = True
             self._on_change()
 
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        """Not more at a time than there are cores to start them."""
-        gate = self.application.gate
-        while not gate.acquire(timeout=0.2):
-            if not self.is_wanted:
-                yield
-                return
-        try:
-            yield
-        finally:
-            gate.release()
-
     def _start(self) -> Running | Ended | None:
         """Begin one and wait until it is ready: then it, else how it failed; None where it is unwanted."""
         outcome = self._start_once()
         for _ in range(_MORE_PORTS):
-            if not isinstance(outcome, Ended) or self.application.port_of(self.index)[1]:
+            if not isinstance(outcome, Ended) or not outcome.is_port_taken:
                 break
-            if not outcome.changes.get("is_port_taken"):
+            if self.application.port_of(self.index)[1]:
                 break
             self._port = 0
             outcome = self._start_once()
@@ -174,6 +148,7 @@ class Slot(threading.Thread):
     def _start_once(self) -> Running | Ended | None:
         running = self.running
         if running is not None and running.record.state == "running":
+            self._watch_over.add(running, self.condemn)
             return running
         if running is None:
             if not self.is_wanted:
@@ -184,9 +159,13 @@ class Slot(threading.Thread):
                 message = explain_start(error, self.application.user).message
                 return Ended("crashed", {"reason": "exit"}, message)
             self.running = running
-            self._tell("started", f"is starting on port {running.port} (process {running.record.pid})")
-        readiness = self._become_ready(running)
+            self._watch_over.add(running, self.condemn)
+            self._tell("started", self._starting(running))
+        readiness = become_ready(
+            self.application, running, lambda: self._is_unwanted(running) or self._verdict is not None
+        )
         if readiness.seconds is not None:
+            self.last = None
             running.note_sockets()
             running.note(state="running", ready_at=time.time())
             self._tell("ready", f"is ready on port {running.port} after {readiness.seconds:.1f} s")
@@ -195,36 +174,16 @@ class Slot(threading.Thread):
             return None
         return self._fail(running, readiness)
 
-    def _become_ready(self, running: Running) -> Readiness:
-        application = self.application
-        health = application.droplet.manifest.health
-        deadline = Deadline.after(health.timeout)
-
-        def is_unwanted() -> bool:
-            return self._is_unwanted(running) or self._verdict is not None
-
-        if application.is_web:
-            return wait_until_ready(running, health, deadline, is_unwanted=is_unwanted)
-        return wait_until_settled(running, SETTLE_SECONDS, deadline, is_unwanted=is_unwanted)
+    @staticmethod
+    def _starting(running: Running) -> str:
+        by = running.enclosure.description
+        return f"is starting on port {running.port} (process {running.record.pid}, limited by {by})"
 
     def _fail(self, running: Running, readiness: Readiness) -> Ended:
-        application = self.application
-        health: Health = application.droplet.manifest.health
-        changes: dict[str, Any] = {"reason": "not-ready"}
-        ended_itself = running.exit_code is not None
-        if (verdict := self._take_verdict()) is not None:
-            return self._close(running, verdict)
-        text = explain(running, application.process, health, readiness).message
-        if ended_itself:
-            changes = running.ending
-        state = "crashed"
-        if ended_itself and running.exit_code == 0 and not application.is_web:
-            state, text = "stopped", describe_exit(running, application.process)
-        is_port_taken = bool(_PORT_TAKEN.search(running.log.text()))
-        if not ended_itself:
-            running.stop(application)
-        ended = self._close(running, Ended(state, changes, text))
-        return Ended(ended.state, {**changes, "is_port_taken": is_port_taken}, ended.text)
+        ended = self._take_verdict() or judge_start(self.application, running, readiness)
+        if running.exit_code is None:
+            running.stop(self.application)
+        return self._close(running, ended)
 
     def _watch(self, running: Running) -> Ended | None:
         """Wait until it ends by itself (then how), or is to be ended by us (then None)."""
@@ -235,14 +194,7 @@ class Slot(threading.Thread):
                 return self._close(running, verdict)
             if self._is_unwanted(running) and self._may_end():
                 return None
-        ending = running.ending
-        text = describe_exit(running, self.application.process)
-        if ending["exit_code"] is None and ending["signal"] is None:
-            text = (
-                f"The {self.application.process.type} process ended; how, only who had started it could see"
-            )
-        state = "stopped" if running.exit_code == 0 else "crashed"
-        return self._close(running, Ended(state, ending, text))
+        return self._close(running, judge_end(self.application, running))
 
     def _close(self, running: Running, ended: Ended) -> Ended:
         """Nothing of it runs any more, and its record says how it ended."""
@@ -276,6 +228,8 @@ class Slot(threading.Thread):
     def _forget(self, running: Running) -> None:
         self.running = None
         record = running.record
+        self._watch_over.remove(running)
+        self._verdict = None
         self._port = record.port
         for port in (record.debug_port, record.console_port):
             self.application.ports.give_back(port)

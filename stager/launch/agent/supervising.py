@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +17,11 @@ from stager.launch.agent.events import Events
 from stager.launch.agent.identity import identify, this_process
 from stager.launch.agent.overview import look_at
 from stager.launch.agent.places import ApplicationPlace
-from stager.launch.agent.supervisor import Supervisor
-from stager.launch.processes import Tree, ticks_now
+from stager.launch.agent.records import ALIVE
+from stager.launch.agent.supervisor import Supervisor, forget
+from stager.launch.processes import read_stat, send_signal
+
+_STOP_SECONDS = 60.0
 
 
 def supervise(
@@ -31,7 +35,13 @@ def supervise(
     if record is None:
         raise StagerError(f"There is no application in {place.path}.")
     place.write_supervisor(this_process())
-    application = Application.open(place, record, Events(place.events_file, say))
+    try:
+        application = Application.open(place, record, Events(place.events_file, say))
+    except BaseException:
+        seen = look_at(place)
+        if seen is None or not any(one.state in ALIVE for one in seen.instances):
+            forget(place, is_keeping=True)
+        raise
     Supervisor(application, lambda: on_ready(document_of(place))).run()
 
 
@@ -51,7 +61,6 @@ def detach(place: ApplicationPlace) -> dict[str, Any]:
     """
     log = os.open(place.path / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     answer, given = os.pipe()
-    since = ticks_now()
     try:
         spawned = spawn(
             [sys.executable, "-m", "stager", "supervise", place.name, "--state-dir", str(place.path.parent)],
@@ -69,7 +78,9 @@ def detach(place: ApplicationPlace) -> dict[str, Any]:
             text = file.read()
     except BaseException:
         # It stops what it has started, and then itself.
-        Tree(spawned.pid, since).end(patience=60.0)
+        if (stat := read_stat(spawned.pid)) is not None and spawned.exit_code is None:
+            send_signal(stat, signal.SIGTERM)
+        spawned.wait(_STOP_SECONDS)
         raise
     return _read_answer(text, spawned.wait(1.0), place)
 

@@ -21,10 +21,12 @@ from stager.launch import ports
 from stager.launch.agent import crashed
 from stager.launch.agent.application import Application
 from stager.launch.agent.identity import this_process
+from stager.launch.agent.lives import Ended
 from stager.launch.agent.places import ApplicationPlace
 from stager.launch.agent.records import ALIVE, InstanceRecord
 from stager.launch.agent.running import Running
-from stager.launch.agent.slot import Ended, Slot
+from stager.launch.agent.slot import Slot
+from stager.launch.agent.watching import Watch
 from stager.launch.deadline import Deadline
 
 #: SIGHUP ends what runs on a terminal that goes away, so it cannot mean "look again".
@@ -49,6 +51,7 @@ class Supervisor:
         self._on_ready = on_ready
         self._is_told_ready = False
         self._signals: set[int] = set()
+        self._watch = Watch()
         self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def run(self) -> None:
@@ -72,12 +75,14 @@ class Supervisor:
                 self._finish()
                 raise
             self._keep(adopted)
+            self._watch.start()
             try:
                 while not self._is_over():
                     self._look()
                     self._wait()
             finally:
                 self._stop({})
+                self._watch.end()
                 failure = self._failure()
                 self._finish()
             if failure is not None:
@@ -112,7 +117,7 @@ class Supervisor:
             if slot is not None and not slot.is_done:
                 slot.wake()
             elif index in adopted or self.application.is_wanted(index):
-                self.slots[index] = Slot(self.application, index, adopted.get(index), self._wake)
+                self.slots[index] = Slot(self.application, index, adopted.get(index), self._watch, self._wake)
                 self.slots[index].start()
         for slot in self.slots.values():
             slot.wake()
@@ -216,7 +221,7 @@ class Supervisor:
     def _finish(self) -> None:
         """Remove what nobody needs any more: everything, unless logs of crashed instances are kept."""
         place = self.application.place
-        with place.lock():
+        with suppress(FileNotFoundError), place.lock():
             forget(place, is_keeping=self.application.record.is_keeping)
 
     def _wake(self) -> None:
