@@ -199,7 +199,7 @@ def _axes(
         x = across(moment)
         parts.append(
             f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 4}"/>'
-            f'<text class="mark" x="{min(x, _WIDTH - 22):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">'
+            f'<text class="mark" x="{min(x, _WIDTH - 16):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">'
             f"{clock(moment, with_seconds=is_short)}</text>"
         )
     return "".join(parts)
@@ -238,5 +238,5 @@ def _label(quantity: Quantity, points: Sequence[Point], limit: float | None, sub
     if not points:
         return f"{quantity.name}{of}: nothing was measured"
     most = max(value for _, value in points)
-    said = f"{quantity.name}{of}: {quantity.text(points[-1][1])} now, {quantity.text(most)} at most"
+    said = f"{quantity.name}{of}: {quantity.text(points[-1][1])} last, {quantity.text(most)} at most"
     return said if limit is None else f"{said}, limit {quantity.text(limit)}"
