@@ -16,10 +16,10 @@ from stager.launch.agent.records import InstanceLimits, Means
 
 #: Microseconds over which processor time is measured out, the kernel's own choice.
 _PERIOD = 100_000
-#: Without a group one process may have this much more private writable memory than the whole instance is
-#: allowed: what is only reserved counts here (threads' stacks, heaps that grow), and a well-behaved process
-#: must never meet it. What lies between is found by watching.
-_RESERVED = 2
+#: Without a group one process may have this much more private writable memory than the instance may use:
+#: it bounds what happens between two samples. What is only reserved counts as well, 8 MiB for each thread's
+#: stack, and a well-behaved process must never meet it (with 128 MiB in all, Python starts 13 threads).
+_RESERVED = 1 << 30
 _NAMES: Mapping[Means, str] = {
     "cgroup2": "control groups (v2)",
     "cgroup1": "control groups (v1)",
@@ -127,7 +127,7 @@ class Enclosure:
             admit=self.group.admit if self.group else None,
             fds=_at_most(resource.RLIMIT_NOFILE, self.limits.fds),
             file_size=_at_most(resource.RLIMIT_FSIZE, self.file_size or self.limits.disk),
-            data=0 if self.group else _at_most(resource.RLIMIT_DATA, _RESERVED * self.limits.memory),
+            data=0 if self.group else _at_most(resource.RLIMIT_DATA, _RESERVED + self.limits.memory),
             niceness=self.niceness,
             umask=0o077,
         )
