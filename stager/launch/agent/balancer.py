@@ -102,7 +102,7 @@ class Balancer:
         return read_stat(record.pid) if record and is_running(record) else None
 
     def apply(self, servers: Sequence[Server]) -> bool:
-        """Let requests go to these servers, and to no others; return when new ones do. Whether it was a change.
+        """Let requests go to these servers, and to no others; return when new ones do; true for a change.
 
         It is started if it does not run. A request that another server has already is not disturbed.
 
@@ -172,7 +172,7 @@ class Balancer:
         """Under another name first: HAProxy says whether it would do."""
         new = path.with_suffix(".new")
         new.write_text(text, encoding="utf-8")
-        answer = probe([program, "-c", "-q", "-f", str(new)], timeout=_CHANGE_SECONDS)
+        answer = probe([program, "-c", "-f", str(new)], timeout=_CHANGE_SECONDS)
         if answer.status != 0:
             new.unlink()
             raise ConfigurationError(

@@ -13,6 +13,10 @@ from stager.launch.agent.logs import STREAMS
 from stager.launch.agent.places import InstancePlace, StateDirectory
 
 _BLOCK = 1 << 16
+#: More than any log has.
+_MOST_FILES = 20
+#: Renames that may come between two looks, before the next call has to try.
+_TRIES = 20
 #: At a time, of one log: who prints 50 MB a second would not let the others have their turn.
 _MOST = 16 << 20
 
@@ -70,7 +74,7 @@ def _logs(application: str, index: int, identifier: str, place: InstancePlace) -
 def tail(path: Path, lines: int) -> list[bytes]:
     """The last lines of a log, also from its predecessors; the last one may be incomplete."""
     found: list[bytes] = []
-    for place in (path, *_predecessors(path)):
+    for place in _names(path):
         if len(found) >= lines:
             break
         with suppress(OSError), place.open("rb") as file:
@@ -88,11 +92,18 @@ def _last_lines(descriptor: int, lines: int) -> list[bytes]:
     return data.splitlines()[-lines:] if lines else []
 
 
-def _predecessors(path: Path) -> Iterator[Path]:
-    number = 1
-    while (place := path.with_name(f"{path.name}.{number}")).exists():
-        yield place
-        number += 1
+def _names(path: Path) -> list[Path]:
+    """What the log and its predecessors may be called, the newest first; one may be missing for a moment."""
+    return [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, _MOST_FILES))]
+
+
+def _place(names: list[Path], wanted: os.stat_result) -> int | None:
+    """Which of the names that file has now. Upwards, as files are renamed: none is passed by."""
+    for number, name in enumerate(names):
+        with suppress(OSError):
+            if os.path.samestat(os.stat(name, follow_symlinks=False), wanted):
+                return number
+    return None
 
 
 @dataclass(slots=True)
@@ -107,34 +118,30 @@ class Follower:
 
     def open_at_end(self) -> None:
         """Begin where it ends now; a log that is not there yet is read from its beginning."""
-        if not self.is_from_start and self._open(self.source.path):
-            self._offset = os.fstat(self._descriptor).st_size
+        if not self.is_from_start and (descriptor := _opened(self.source.path)) is not None:
+            self._descriptor = descriptor
+            self._offset = os.fstat(descriptor).st_size
 
     def lines(self) -> Iterator[bytes]:
         """The complete lines that came since the last time."""
-        if self._descriptor < 0 and not self._open(self.source.path):
-            return
+        if self._descriptor < 0:
+            oldest = next(
+                (one for name in reversed(_names(self.source.path)) if (one := _opened(name))), None
+            )
+            if oldest is None:
+                return
+            self._descriptor, self._offset = oldest, 0
         yield from self._read()
         while (newer := self._newer()) is not None:
             yield from self._read()  # what came before it was renamed
             os.close(self._descriptor)
-            self._descriptor = -1
-            if not self._open(newer):
-                return
+            self._descriptor, self._offset = newer, 0
             yield from self._read()
 
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def _open(self, path: Path) -> bool:
-        try:
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return False
-        self._offset = 0
-        return True
 
     def _read(self) -> Iterator[bytes]:
         left = _MOST
@@ -144,17 +151,29 @@ class Follower:
             *complete, self._rest = (self._rest + data).split(b"\n")
             yield from complete
 
-    def _newer(self) -> Path | None:
-        """The file after the one that is open, once that was renamed; None while it is the current one.
-
-        One that is no longer there was rotated away: it goes on with the oldest that is.
-        """
+    def _newer(self) -> int | None:
+        """The file after the one that is open, open; None while there is none, or more of this to read."""
         ours = os.fstat(self._descriptor)
         if self._offset < ours.st_size:
             return None
-        names = [self.source.path, *_predecessors(self.source.path)]
-        for number, name in enumerate(names):
-            with suppress(OSError):
-                if os.path.samestat(os.stat(name, follow_symlinks=False), ours):
-                    return names[number - 1] if number else None
-        return names[-1] if names[-1].exists() else None
+        names = _names(self.source.path)
+        for _ in range(_TRIES):
+            place = _place(names, ours)
+            if place == 0:
+                return None
+            if place is None:  # rotated away meanwhile: it goes on with the oldest there is
+                return next((one for name in reversed(names) if (one := _opened(name))), None)
+            if (newer := _opened(names[place - 1])) is not None:
+                # In this order: ours can only have moved on, and never looks nearer than it is.
+                after = _place(names, os.fstat(newer))
+                if after is not None and _place(names, ours) == after + 1:
+                    return newer
+                os.close(newer)
+        return None
+
+
+def _opened(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None

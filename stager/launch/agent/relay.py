@@ -100,6 +100,8 @@ class Stream:
         self._pending: list[bytes] = []
         self._size = 0
         self._is_over = False
+        self._is_full = False
+        self._is_in_line = False
         self._missing = [0, 0]
         self.dropped_lines = 0
         self.dropped_bytes = 0
@@ -109,19 +111,41 @@ class Stream:
         # A user may have only so much of it: the usual 64 KiB do, too.
         with contextlib.suppress(OSError):
             fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, _PIPE)
+        rest = b""
         while data := os.read(self._descriptor, _CHUNK):
             with self._change:
-                # Once something is missing, everything is until there is room again: the gap is in one place.
-                if self._missing[1] or self._size + len(data) > self._most:
-                    self._missing[0] += data.count(b"\n")
-                    self._missing[1] += len(data)
-                else:
-                    self._pending.append(data)
-                    self._size += len(data)
+                rest = self._take(rest + data)
                 self._change.notify()
         with self._change:
+            self._pending.append(rest)
             self._is_over = True
             self._change.notify()
+
+    def _take(self, data: bytes) -> bytes:
+        """Keep it, or count what is not kept, in whole lines; what of it is to come again with what follows.
+
+        Once something is missing everything is, until all that is pending was taken: the gap is in one place.
+        """
+        if not self._is_full and self._size + len(data) <= self._most:
+            self._keep(data)
+            return b""
+        if not self._is_full and self._is_in_line:
+            end = data.find(b"\n") + 1
+            self._keep(data[:end])
+            data = data[end:]
+        self._is_full = True
+        end = data.rfind(b"\n") + 1
+        if len(data) - end > _LONGEST_LINE:
+            end = len(data)
+        self._missing[0] += data.count(b"\n", 0, end)
+        self._missing[1] += end
+        return data[end:]
+
+    def _keep(self, data: bytes) -> None:
+        if data:
+            self._pending.append(data)
+            self._size += len(data)
+            self._is_in_line = data[-1] != _LINE_BREAK
 
     def write(self) -> None:
         """Until all that was read is written, or lost."""
@@ -131,7 +155,7 @@ class Stream:
                     self._change.wait()
                 pending, self._pending = self._pending, []
                 lines, amount = self._missing
-                self._missing, self._size = [0, 0], 0
+                self._missing, self._size, self._is_full = [0, 0], 0, False
             if not pending and not amount:
                 return
             data = b"".join(pending)

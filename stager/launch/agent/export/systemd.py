@@ -81,8 +81,8 @@ def _service(target: Target, process: Process, directory: str) -> dict[str, obje
         "type": process.type,
         "is_web": is_web,
         "directory": directory,
-        "startup": [f"{directory}/startup", "-t", process.type],
-        "stop": [f"{directory}/stop"],
+        "startup": [*_interpreter(directory), f"{directory}/startup", "-t", process.type],
+        "stop": [*_interpreter(directory), f"{directory}/stop"],
         "waiting": target.waiting,
         "start_seconds": round(manifest.health.timeout) + 5,
         "stop_seconds": seconds_to_stop(process),
@@ -99,6 +99,11 @@ def _service(target: Target, process: Process, directory: str) -> dict[str, obje
         "is_at_home": f"{directory}/".startswith(_HOMES),
         "is_port_low": is_web and target.port < _FIRST_FREE_PORT,
     }
+
+
+def _interpreter(directory: str) -> tuple[str, ...]:
+    """What comes before a script whose path systemd would not take for a program's: it may hold no quotes."""
+    return ("/bin/bash", "-p", "--") if set("\"'\\$").intersection(directory) else ()
 
 
 def _next_steps(target: Target, directory: str) -> tuple[str, ...]:
