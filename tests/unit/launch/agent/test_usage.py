@@ -149,7 +149,7 @@ def test_open_files_are_those_of_the_process_that_has_most(watch, means):
 
 @pytest.mark.parametrize("means", MEANS)
 def test_nobody_is_left_of_an_instance_that_has_ended(watch, means):
-    one = watch(["/bin/true"], means)
+    one = watch(["/bin/sleep", "0.3"], means)
     sampler = sampler_of(one)
     assert one.process.wait(5) == 0
     found = sampler.sample()[one.name]
