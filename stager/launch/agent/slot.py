@@ -6,6 +6,7 @@ import os
 import select
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -69,6 +70,8 @@ class Slot(threading.Thread):
         self._ended: Running | None = None
         self._has_turn = False
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        # Not when the thread ends: others may wake it a moment later.
+        weakref.finalize(self, os.close, self._wake)
 
     def wake(self) -> None:
         """Let it look again at what is wanted."""
@@ -286,7 +289,7 @@ class Slot(threading.Thread):
             return
 
     def _tell(self, event: str, text: str, **fields: Any) -> None:
-        running = self.running
+        running = self.running or self._ended
         identifier = running.record.id if running else ""
         name = self.application.place.name
         self.application.events.tell(
