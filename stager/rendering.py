@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -187,6 +188,31 @@ def quote_python(value: object) -> str:
     return repr(value)  # what is not printable is escaped in it
 
 
+def quote_systemd(value: object) -> str:
+    """``systemd``: one word of a unit's setting, the quotes included; ``%`` begins no specifier."""
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    if "\0" in text:
+        _refuse(value, "a unit has no NUL")
+    return '"' + _UNPRINTABLE.sub(_escape, text) + '"'
+
+
+def quote_systemd_argv(words: Iterable[object]) -> str:
+    """``systemd_argv``: the words of a unit's ``Exec…=``, where a dollar would begin a variable, too."""
+    return " ".join(quote_systemd(word).replace("$", "$$") for word in _list(words))
+
+
+def quote_compose(value: object) -> str:
+    """``compose``: a string of a Compose file, the quotes included; ``$`` does not begin a variable.
+
+    What JSON escapes, YAML reads alike, but for pairs of surrogates: characters stay themselves.
+    """
+    text = str(value)
+    if re.search(r"[\ud800-\udfff]", text):
+        _refuse(value, "YAML has only characters")
+    escaped = json.dumps(text.replace("$", "$$"), ensure_ascii=False)
+    return re.sub(r"[\x7f-\x9f\u2028\u2029\ufeff]", lambda found: f"\\u{ord(found[0]):04x}", escaped)
+
+
 #: By the name under which templates know them. One of them is the last filter of every value.
 QUOTING_FILTERS: Mapping[str, Callable[[Any], str]] = {
     "sh": quote,
@@ -199,6 +225,9 @@ QUOTING_FILTERS: Mapping[str, Callable[[Any], str]] = {
     "integer": quote_integer,
     "word": quote_word,
     "python": quote_python,
+    "systemd": quote_systemd,
+    "systemd_argv": quote_systemd_argv,
+    "compose": quote_compose,
 }
 
 

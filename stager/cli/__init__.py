@@ -16,10 +16,20 @@ COMMANDS = {
     "plan": "Show everything that a build would do, without doing it.",
     "verify": "Check a droplet; with --boot, start it and ask it.",
     "inspect": "Show what is inside a droplet.",
+    "run": "Start a droplet under its limits, watch it, restart it.",
+    "ps": "List running applications and their instances.",
+    "stop": "Stop an application, or one instance.",
+    "restart": "Replace an application's instances by new ones.",
+    "stats": "Show what applications take, in the terminal or as a page.",
+    "logs": "Show what applications print; -f follows.",
+    "export": "Write systemd units, a Procfile or a Compose file for a droplet.",
     "runtimes": "List the installed runtimes and where they come from.",
     "doctor": "Say what this host lacks for which runtime.",
     "schema": "Print the JSON Schema of stager.yml.",
 }
+
+#: Called by stager itself.
+HIDDEN = frozenset({"supervise"})
 
 
 class Commands(click.Group):
@@ -29,7 +39,7 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in HIDDEN:
             return None
         command: click.Command = import_module(f"stager.cli.{cmd_name}").command
         return command
@@ -37,7 +47,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+        if args and not args[0].startswith("-") and args[0] not in {*COMMANDS, *HIDDEN}:
             import difflib
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)

@@ -61,7 +61,14 @@ def demand_report_place(path: Path, output: Path | None) -> None:
 
 
 def write_report(path: Path, document: Mapping[str, Any]) -> None:
-    """Write ``document`` to ``path``, atomically: to a temporary name beside it, synced, renamed.
+    """Write ``document`` to ``path``, as :func:`write_text` does."""
+    write_text(path, json_text(document) + "\n", f"the report {path}")
+
+
+def write_text(path: Path, text: str, what: str) -> None:
+    """Write ``text`` to ``path``, atomically: to a temporary name beside it, synced, renamed.
+
+    ``what`` is what an error calls it.
 
     Raises
     ------
@@ -72,7 +79,7 @@ def write_report(path: Path, document: Mapping[str, Any]) -> None:
     temporary = path.parent / f".{path.name[:50]}.{os.urandom(4).hex()}"
     try:
         with temporary.open("x", encoding="utf-8") as file:
-            file.write(json_text(document) + "\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -80,7 +87,7 @@ def write_report(path: Path, document: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise _cannot_write(f"the report {path}", error) from error
+            raise _cannot_write(what, error) from error
         raise
 
 

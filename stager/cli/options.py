@@ -77,14 +77,14 @@ def make_request(
     from stager.settings import parse_size
 
     flags: dict[str, object] = {"runtime": runtimes, "memory": memory, "disk": disk, "fds": fds}
-    flags.update(_pairs("--set", settings))
-    flags.update({f"env.{key}": value for key, value in _pairs("--env", environment)})
-    flags.update({f"build_env.{key}": value for key, value in _pairs("--build-env", build_environment)})
+    flags.update(pairs("--set", settings))
+    flags.update({f"env.{key}": value for key, value in pairs("--env", environment)})
+    flags.update({f"build_env.{key}": value for key, value in pairs("--build-env", build_environment)})
     return Request(
         source=source,
         flags=flags,
         config=config,
-        services=_services(services),
+        services=services_text(services),
         cache_directory=None if no_cache else cache_dir or _default_cache(),
         offline=offline,
         max_size=None if max_size is None else parse_size(max_size, "--max-size"),
@@ -93,7 +93,8 @@ def make_request(
     )
 
 
-def _pairs(option: str, items: Iterable[str]) -> list[tuple[str, str]]:
+def pairs(option: str, items: Iterable[str]) -> list[tuple[str, str]]:
+    """Each KEY=VALUE that was given with an option; raises UsageError."""
     return [_pair(option, item) for item in items]
 
 
@@ -105,7 +106,8 @@ def _pair(option: str, item: str) -> tuple[str, str]:
     return key, value
 
 
-def _services(path: Path | None) -> str:
+def services_text(path: Path | None) -> str:
+    """The file of ``--services``, to the byte, or nothing; raises UsageError where it is no JSON object."""
     if path is None:
         return ""
     import json

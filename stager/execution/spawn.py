@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+_KIB = 1024
+#: bash as startup's own first line has it: with -p nobody's BASH_ENV runs here, and unlike dash it passes
+#: variables on whose names are no identifiers.
+_GATE = ("/bin/bash", "-p", "-c")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +25,47 @@ class Account:
     uid: int
     gid: int
     groups: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What a process is given before its program runs, so that all it ever starts inherits it.
+
+    Parameters
+    ----------
+    admit:
+        Is told the pid while the process waits: it is put into its control groups here, by us, who may.
+    fds, file_size, data:
+        rlimits, hard and soft: open files, bytes of one file, bytes of private writable memory of one
+        process; 0 leaves the inherited one. The process lowers them itself: for a process of another
+        user even root needs CAP_SYS_RESOURCE, which it seldom has in a container.
+    niceness:
+        Added to the inherited one.
+    umask:
+        Of the process.
+    """
+
+    admit: Callable[[int], None] | None = None
+    fds: int = 0
+    file_size: int = 0
+    data: int = 0
+    niceness: int = 0
+    umask: int = 0o077
+
+    def argv(self, argv: Sequence[str]) -> list[str]:
+        """A command that waits for a line on its stdin, and then becomes ``argv``."""
+        wait = "gate() { local line; IFS= read -r line || exit 125; }; gate; unset -f gate; "
+        limits = "".join(
+            f"ulimit -{letter} {value} || exit 125; "
+            for letter, value in (
+                ("n", self.fds),
+                ("f", -(-self.file_size // _KIB)),
+                ("d", -(-self.data // _KIB)),
+            )
+            if value
+        )
+        nice = f"nice -n {self.niceness} " if self.niceness else ""
+        return [*_GATE, f'{wait}{limits}exec {nice}"$@" </dev/null', "stager", *argv]
 
 
 class Spawned:
@@ -52,7 +100,9 @@ def spawn(
     environment: Mapping[str, str],
     cwd: Path,
     output: int,
+    errors: int | None = None,
     account: Account | None = None,
+    confinement: Confinement | None = None,
 ) -> Spawned:
     """Start ``argv`` with exactly ``environment``, as ``account``, and return while it runs.
 
@@ -67,25 +117,70 @@ def spawn(
         Where it starts.
     output:
         A file descriptor, open for writing, that becomes its stdout and stderr.
+    errors:
+        Another one for stderr.
     account:
         Needs root; None keeps the current user.
+    confinement:
+        None for our own limits, groups and niceness, and an ordinary umask. With one, a program that
+        cannot be started says so on stderr and ends with 126 or 127, or 125 before it was one.
 
     Raises
     ------
     OSError
-        The program cannot be started, by that user or at all.
+        The program cannot be started, by that user or at all; or it could not be admitted.
     """
+    options = _Options(environment, cwd, output, output if errors is None else errors, account)
+    if confinement is not None:
+        return _spawn_confined(confinement, argv, options)
     started_at = time.monotonic()
-    popen = subprocess.Popen(
-        list(argv),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        cwd=cwd,
-        env=dict(environment),
-        user=account.uid if account else None,
-        group=account.gid if account else None,
-        extra_groups=account.groups if account else None,
-        umask=0o022,
-    )
+    return Spawned(options.open(list(argv), subprocess.DEVNULL, umask=0o022), started_at)
+
+
+def _spawn_confined(confinement: Confinement, argv: Sequence[str], options: _Options) -> Spawned:
+    os.stat(argv[0])
+    started_at = time.monotonic()
+    waiting, opening = os.pipe()
+    try:
+        popen = options.open(confinement.argv(argv), waiting, umask=confinement.umask)
+        try:
+            if confinement.admit is not None:
+                confinement.admit(popen.pid)
+            # Where it has died meanwhile, its exit code says so.
+            with suppress(BrokenPipeError):
+                os.write(opening, b"\n")
+        except BaseException:
+            popen.kill()
+            popen.wait()
+            raise
+    finally:
+        # Were we to die before this, it would read the end of the file, and never become the program.
+        os.close(waiting)
+        os.close(opening)
     return Spawned(popen, started_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What both ways of starting have in common."""
+
+    environment: Mapping[str, str]
+    cwd: Path
+    output: int
+    errors: int
+    account: Account | None
+
+    def open(self, argv: list[str], stdin: int, *, umask: int) -> subprocess.Popen[bytes]:
+        account = self.account
+        return subprocess.Popen(
+            argv,
+            stdin=stdin,
+            stdout=self.output,
+            stderr=self.errors,
+            cwd=self.cwd,
+            env=dict(self.environment),
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=account.groups if account else None,
+            umask=umask,
+        )

@@ -82,25 +82,31 @@ class Tree:
         :func:`ticks_now` from before it was started.
     marks:
         Pieces of environment (``NAME=value``, or a part of it) that nobody else's processes carry.
+    start:
+        The root's own ``start``, where it was started by somebody else; None where it was just now. If it
+        is gone by now, its number may be a stranger's, and so may be the group and session of that number.
     """
 
-    def __init__(self, root: int, since: int, marks: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self, root: int, since: int, marks: Iterable[bytes] = (), *, start: int | None = None
+    ) -> None:
         self.root = root
         # One tick back: the kernel rounds down, the clock was read apart from it.
         self._since = since - 1
         self._seen: dict[int, int] = {}
         self._marks = list(marks)
         stat = read_stat(root)
-        self._start = stat.start if stat else None
-        if stat:
-            self._seen[root] = stat.start
-            self._marks.append(f"STAGER_INSTANCE={root}.{stat.start}\0".encode())
+        self._start = start if start is not None else stat.start if stat else None
+        self._is_number_ours = start is None or (stat is not None and stat.start == start)
+        if self._start is not None:
+            self._seen[root] = self._start
+            self._marks.append(f"STAGER_INSTANCE={root}.{self._start}\0".encode())
 
     @property
     def has_own_group(self) -> bool:
         """Whether the root leads a process group; false also when it is gone."""
         stat = read_stat(self.root)
-        return stat is not None and stat.group == self.root
+        return stat is not None and stat.start == self._start and stat.group == self.root
 
     def members(self) -> tuple[ProcessStat, ...]:
         """Those that run now, by pid; remembered for the next time."""
@@ -129,7 +135,7 @@ class Tree:
         # root's number says that the root's group and session are empty, and these are his.
         leader = young.get(self.root)
         is_root_number_ours = leader is None or leader.start == self._start
-        if is_root_number_ours and self.root in (stat.group, stat.session):
+        if self._is_number_ours and is_root_number_ours and self.root in (stat.group, stat.session):
             return True
         return self._is_marked(stat.pid)
 

@@ -134,13 +134,19 @@ def is_good(status: int, health: Health) -> bool:
     return status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def wait_until_ready(instance: Instance, health: Health, deadline: Deadline) -> Readiness:
-    """Ask until there is a good answer, the process ends, or the deadline is over."""
+def wait_until_ready(
+    instance: Instance,
+    health: Health,
+    deadline: Deadline,
+    *,
+    is_unwanted: Callable[[], bool] = lambda: False,
+) -> Readiness:
+    """Ask until there is a good answer, the process ends, it is unwanted, or the deadline is over."""
     status: int | None = None
 
     def is_pointless() -> bool:
         instance.log.follow()
-        return instance.exit_code is not None
+        return instance.exit_code is not None or is_unwanted()
 
     pause = _FIRST_PAUSE
     patience = _FIRST_PATIENCE
@@ -161,10 +167,16 @@ def wait_until_ready(instance: Instance, health: Health, deadline: Deadline) -> 
     return Readiness(None, status, instance.age)
 
 
-def wait_until_settled(instance: Instance, seconds: float, deadline: Deadline) -> Readiness:
+def wait_until_settled(
+    instance: Instance,
+    seconds: float,
+    deadline: Deadline,
+    *,
+    is_unwanted: Callable[[], bool] = lambda: False,
+) -> Readiness:
     """For a process that nobody asks: it is fine when it still runs after ``seconds``."""
     end = deadline.within(seconds)
-    while instance.exit_code is None and not end.is_over:
+    while instance.exit_code is None and not end.is_over and not is_unwanted():
         instance.log.follow()
         instance.started.wait(min(0.05, end.remaining))
     return Readiness(instance.age if instance.exit_code is None else None, None, instance.age)

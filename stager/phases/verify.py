@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from stager.archive.content_checks import check_content
 from stager.archive.droplet_content import read_droplet
 from stager.archive.needles import Hit
 from stager.errors import VerificationFailed
@@ -21,7 +22,6 @@ from stager.model.finding import Finding, Verification, are_fine
 from stager.model.reporter import Reporter
 from stager.model.request import Request
 from stager.phases.assemble import Assembled
-from stager.phases.content_checks import check_content
 from stager.phases.pack import BUILD_PATH, PackedDroplet
 from stager.phases.static_checks import (
     View,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from stager.archive.content_checks import check_content
 from stager.archive.droplet_content import Content, Seen
 from stager.model.droplet import Layer, Manifest
 from stager.model.entry import Kind
 from stager.model.finding import Finding
-from stager.phases.content_checks import check_content
 
 LAYER = Layer("app", "0" * 64, 1, 1, 1)
 

@@ -1,0 +1,44 @@
+"""What is kept of instances that crashed: their logs, for a while and not without bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stager.launch.agent.places import ApplicationPlace, InstancePlace
+from stager.launch.agent.records import InstanceRecord
+from stager.launch.agent.running import Running
+
+#: Of one application, the newest.
+MOST_KEPT = 5
+
+
+def find(place: ApplicationPlace) -> list[tuple[InstancePlace, InstanceRecord]]:
+    """The crashed instances that are kept, the newest first."""
+    found = [
+        (one, record)
+        for one in place.instances()
+        if (record := one.read()) is not None and record.state in ("crashed", "backoff")
+    ]
+    return sorted(found, key=lambda item: item[1].ended_at or 0.0, reverse=True)
+
+
+def prune(place: ApplicationPlace) -> None:
+    """Remove all but the newest."""
+    for one, _ in find(place)[MOST_KEPT:]:
+        one.remove()
+
+
+@contextmanager
+def backing_off(ended: Running | None, until: float) -> Iterator[None]:
+    """Meanwhile the record of one that ended says when the next is started."""
+    if ended is None:
+        yield
+        return
+    state = ended.record.state
+    ended.note(state="backoff", next_start=until)
+    try:
+        yield
+    finally:
+        if ended.place.path.is_dir():
+            ended.note(state=state, next_start=None)
