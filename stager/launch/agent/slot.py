@@ -104,7 +104,9 @@ class Slot(threading.Thread):
         """One instance from its start (or adoption) to its end; whether there should be another one."""
         with self.application.starting(self.index):
             started = self._start()
-        self._end_turn()
+        if not isinstance(started, Ended):
+            # Until the new one is ready the others stay as they are: it may never be.
+            self._end_turn()
         if started is None:
             self._settle()
             return self._stop_or_replace()
@@ -162,8 +164,8 @@ class Slot(threading.Thread):
                 message = explain_start(error, self.application.user).message
                 return Ended("crashed", {"reason": "exit"}, message)
             self.running = running
-            self._watch_over.add(running, self.condemn)
             self._tell("started", self._starting(running))
+        self._watch_over.add(running, self.condemn)
         readiness = become_ready(
             self.application, running, lambda: self._is_unwanted(running) or self._verdict is not None
         )
