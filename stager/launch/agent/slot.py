@@ -94,7 +94,10 @@ class Slot(threading.Thread):
         except Exception as error:  # noqa: BLE001  (one slot's trouble is not the others')
             self.last = Ended("crashed", {"reason": "stager"}, f"{type(error).__name__}: {error}")
             self.failure = self.failure or self.last
-            self._tell("failed", f"it cannot be kept any more: {self.last.text}")
+            self._tell("failed", f"cannot be kept any more: {self.last.text}")
+            if self.running is not None:
+                self._watch_over.remove(self.running)
+                self.running.end()
         finally:
             self._end_turn()
             self.is_done = self.is_settled = True
