@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from stager.errors import OutputNotWritable, UsageError
 from stager.execution.workspace import remove_tree
+from stager.launch.agent.directories import directories, make_directory
 from stager.launch.agent.records import (
     ApplicationRecord,
     EnvironmentRecord,
@@ -31,14 +32,20 @@ from stager.launch.agent.records import (
 )
 from stager.model.typed import WrongShape
 
+__all__ = [
+    "ApplicationPlace",
+    "InstancePlace",
+    "StateDirectory",
+    "make_directory",
+    "read_record",
+    "write_json",
+]
+
 Record = TypeVar("Record")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 #: More of the digest would only make paths long, and a socket's has 107 bytes.
 _DIGEST_CHARACTERS = 16
-#: An account that is not root's has to get through to its droplet, and may not list what is beside it.
-_PASSED_THROUGH = 0o711
-_PRIVATE = 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +149,7 @@ class ApplicationPlace:
 
     def instances(self) -> tuple[InstancePlace, ...]:
         """Those that are there, by index, then by age of the directory's name."""
-        found = [InstancePlace(path) for path in _directories(self.instances_directory)]
+        found = [InstancePlace(path) for path in directories(self.instances_directory)]
         return tuple(sorted(found, key=lambda place: (_index(place.path.name), place.path.name)))
 
     def read(self) -> ApplicationRecord | None:
@@ -239,7 +246,7 @@ class StateDirectory:
 
     def applications(self) -> tuple[ApplicationPlace, ...]:
         """Those that are there, by name."""
-        found = [ApplicationPlace(path) for path in _directories(self.path) if _NAME.fullmatch(path.name)]
+        found = [ApplicationPlace(path) for path in directories(self.path) if _NAME.fullmatch(path.name)]
         return tuple(sorted(found, key=lambda place: place.name))
 
     def make(self) -> None:
@@ -266,13 +273,6 @@ class StateDirectory:
         )
 
 
-def make_directory(path: Path) -> None:
-    """Make one directory of ours, whatever the umask is; one that is there stays as it is."""
-    with contextlib.suppress(FileExistsError):
-        path.mkdir()
-        path.chmod(_PASSED_THROUGH if os.geteuid() == 0 else _PRIVATE)
-
-
 def read_record(kind: type[Record], path: Path) -> Record | None:
     """The record in a file, or None where there is none, or none that makes sense."""
     try:
@@ -294,14 +294,6 @@ def write_json(path: Path, document: dict[str, Any], *, mode: int = 0o600) -> No
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-
-
-def _directories(path: Path) -> list[Path]:
-    try:
-        with os.scandir(path) as entries:
-            return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except OSError:
-        return []
 
 
 def _index(name: str) -> int:

@@ -275,5 +275,9 @@ def _spawn(application: Application, place: InstancePlace, record: InstanceRecor
     tree = Tree(started.pid, since, [record.mark.encode() + b"\0"])
     running = Running(place, record, launch, started, tree)
     stat = read_stat(started.pid)
-    running.note(pid=started.pid, start_time=stat.start if stat else 0, means=enclosure.means)
+    try:
+        running.note(pid=started.pid, start_time=stat.start if stat else 0, means=enclosure.means)
+    except BaseException:
+        running.end(patience=0.0)
+        raise
     return running

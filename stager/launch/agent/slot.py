@@ -54,7 +54,7 @@ class Slot(threading.Thread):
         super().__init__(name=f"slot-{index}", daemon=True)
         self.application = application
         self.index = index
-        #: How the first instance failed, None where it did not (yet).
+        #: How the first instance failed, if it did.
         self.failure: Ended | None = None
         self.is_settled = False
         self.is_done = False
@@ -94,7 +94,10 @@ class Slot(threading.Thread):
         except Exception as error:  # noqa: BLE001  (one slot's trouble is not the others')
             self.last = Ended("crashed", {"reason": "stager"}, f"{type(error).__name__}: {error}")
             self.failure = self.failure or self.last
-            self._tell("failed", f"it cannot be kept any more: {self.last.text}")
+            self._tell("failed", f"cannot be kept any more: {self.last.text}")
+            if self.running is not None:
+                self._watch_over.remove(self.running)
+                self.running.end()
         finally:
             self._end_turn()
             self.is_done = self.is_settled = True
@@ -104,7 +107,9 @@ class Slot(threading.Thread):
         """One instance from its start (or adoption) to its end; whether there should be another one."""
         with self.application.starting(self.index):
             started = self._start()
-        self._end_turn()
+        if not isinstance(started, Ended):
+            # Until the new one is ready the others stay as they are: it may never be.
+            self._end_turn()
         if started is None:
             self._settle()
             return self._stop_or_replace()
@@ -150,9 +155,6 @@ class Slot(threading.Thread):
 
     def _start_once(self) -> Running | Ended | None:
         running = self.running
-        if running is not None and running.record.state == "running":
-            self._watch_over.add(running, self.condemn)
-            return running
         if running is None:
             if not self.is_wanted:
                 return None
@@ -162,8 +164,11 @@ class Slot(threading.Thread):
                 message = explain_start(error, self.application.user).message
                 return Ended("crashed", {"reason": "exit"}, message)
             self.running = running
-            self._watch_over.add(running, self.condemn)
-            self._tell("started", self._starting(running))
+            by = f"process {running.record.pid}, limited by {running.enclosure.description}"
+            self._tell("started", f"is starting on port {running.port} ({by})")
+        self._watch_over.add(running, self.condemn)
+        if running.record.state == "running":
+            return running
         readiness = become_ready(
             self.application, running, lambda: self._is_unwanted(running) or self._verdict is not None
         )
@@ -176,11 +181,6 @@ class Slot(threading.Thread):
         if running.exit_code is None and self._is_unwanted(running):
             return None
         return self._fail(running, readiness)
-
-    @staticmethod
-    def _starting(running: Running) -> str:
-        by = running.enclosure.description
-        return f"is starting on port {running.port} (process {running.record.pid}, limited by {by})"
 
     def _fail(self, running: Running, readiness: Readiness) -> Ended:
         ended = self._take_verdict() or judge_start(self.application, running, readiness)

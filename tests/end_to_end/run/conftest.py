@@ -28,7 +28,7 @@ if mode == "fail":
     sys.exit("it is broken")
 if mode == "never":
     time.sleep(1000)
-if mode == "once" and os.path.exists(os.environ["ONCE"]):
+if os.path.exists(os.environ.get("BROKEN", "/nonexistent")):
     sys.exit(7)
 if mode == "slow":
     open(os.environ["STARTING"], "w").close()
@@ -55,8 +55,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         print("asked", flush=True)
 
 
-if mode == "once":
-    open(os.environ["ONCE"], "w").close()
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 address = os.environ["VCAP_APP_HOST"], int(os.environ["PORT"])
 http.server.ThreadingHTTPServer(address, Handler).serve_forever()

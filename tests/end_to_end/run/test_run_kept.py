@@ -44,7 +44,8 @@ def test_what_crashes_is_started_again_on_its_port_and_its_neighbour_does_not_no
 
 
 def test_a_crash_loop_backs_off_and_never_keeps_more_than_some_logs(agent, droplet, open_place):
-    agent.detached(droplet, MODE="once", ONCE=open_place / "once")
+    agent.detached(droplet, BROKEN=open_place / "broken")
+    (open_place / "broken").touch()
     agent.crash(agent.running()[0])
     seen = agent.until(
         lambda: [one for one in agent.instances() if one["state"] == "backoff" and one["restarts"] == 1]
@@ -109,3 +110,26 @@ def test_a_restart_of_one_instance_leaves_the_other_alone(agent, droplet):
     assert now[0]["id"] == first["id"]
     assert now[1]["id"] != second["id"]
     assert now[1]["port"] == second["port"]
+
+
+def test_a_restart_that_fails_leaves_the_others_serving(agent, droplet, open_place):
+    _, second = agent.detached(droplet, "--instances", "2", BROKEN=open_place / "broken")["instances"]
+    (open_place / "broken").touch()
+    done = agent.stager("restart", "shop")
+    assert done.returncode == 61
+    assert "does not start again" in done.stderr
+    assert [one["id"] for one in agent.running()] == [second["id"]]
+    (open_place / "broken").unlink()
+    agent.until(
+        lambda: len(agent.running()) == 2 and second["id"] not in {one["id"] for one in agent.running()}
+    )
+
+
+def test_starting_and_stopping_again_and_again_leaves_nothing(agent, droplet):
+    private = set(Path("/tmp").glob("stager.*"))
+    for _ in range(4):
+        (instance,) = agent.detached(droplet)["instances"]
+        private_now = agent.environment_of(instance)["STAGER_SOCKETS"]
+        assert Path(private_now) not in private
+        agent.json("stop", instance["name"])
+        assert agent.is_nothing_left(instance, private_now)
