@@ -52,6 +52,8 @@ class Application:
         The ``node_modules`` of the upload.
     is_run:
         Whether Node runs something of it.
+    is_whole:
+        Whether what is built holds all that is run, so that nothing needs ``node_modules`` any more.
     """
 
     package: Package | None
@@ -62,6 +64,7 @@ class Application:
     scripts: BuildScripts
     came_along: CameAlong
     is_run: bool
+    is_whole: bool = False
 
 
 def read_application(context: PlanContext[NodeOptions]) -> Application:
@@ -85,8 +88,16 @@ def read_application(context: PlanContext[NodeOptions]) -> Application:
     start = None
     if context.is_serving and "web" not in context.processes:
         start = _start(source, package, toolkit, options, context.processes)
-    is_run = context.is_serving or options.keep_dev_dependencies or _names_node(context.processes)
-    return Application(package, members, toolkit, start, manager, scripts, came, is_run)
+    is_asked = options.keep_dev_dependencies or any(map(names_node, context.processes.values()))
+    is_run = context.is_serving or is_asked
+    is_whole = not (is_asked or context.processes) and _is_whole(toolkit, start)
+    return Application(package, members, toolkit, start, manager, scripts, came, is_run, is_whole)
+
+
+def _is_whole(toolkit: Toolkit | None, start: Start | None) -> bool:
+    if toolkit is None or start is None or start.folder:
+        return False
+    return toolkit.is_whole and start.command == toolkit.command
 
 
 def _start(
@@ -106,10 +117,9 @@ def _start(
         raise
 
 
-def _names_node(processes: Mapping[str, Command]) -> bool:
-    return any(
-        _NODE.search(one.text if isinstance(one, Shell) else " ".join(one)) for one in processes.values()
-    )
+def names_node(command: Command) -> bool:
+    """Whether a command of the user's runs Node, or what is installed for it."""
+    return bool(_NODE.search(command.text if isinstance(command, Shell) else " ".join(command)))
 
 
 def plan_installation(
@@ -140,8 +150,11 @@ def plan_installation(
         came_along=came_along,
         is_rebuilt=came_along and bool(came.native),
         has_development=has_development,
-        is_pruned=is_pruned and (has_development or came_along) and _has_some(application),
-        is_kept=application.is_run,
+        # yarn 4 installs everything, and then removes.
+        is_pruned=is_pruned
+        and (has_development or came_along or manager.is_berry)
+        and _has_some(application),
+        is_kept=application.is_run and not application.is_whole,
         before=scripts.before,
         build=scripts.build,
         everywhere=scripts.everywhere,

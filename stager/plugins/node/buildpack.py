@@ -9,10 +9,10 @@ from stager.model.detection import Detection
 from stager.model.plan import BuildPlan, Command, Process
 from stager.model.source_tree import SourceTree
 from stager.plugins.node.advice import Choice, of_installation, of_node, of_start
-from stager.plugins.node.application import Application, plan_installation, read_application
+from stager.plugins.node.application import Application, names_node, plan_installation, read_application
 from stager.plugins.node.commands import MANAGERS, STEP_ENVIRONMENT
 from stager.plugins.node.detection import detect_node
-from stager.plugins.node.environment import heap_environment, private_files, process_environment
+from stager.plugins.node.environment import files, heap_environment, private_files, process_environment
 from stager.plugins.node.host_tools import HEADERS, NPM, find_programs
 from stager.plugins.node.install import NODE_LINKS, Installation, install_steps
 from stager.plugins.node.memory import heap_model, uses_cluster
@@ -52,6 +52,7 @@ class NodeBuildpack(Buildpack[NodeOptions]):
         return BuildPlan(
             runtime=self.runtime,
             steps=steps,
+            files=files() if is_run else (),
             processes=processes,
             process_environment=process_environment() if is_run else {},
             step_environment=STEP_ENVIRONMENT if steps else {},
@@ -70,12 +71,14 @@ class NodeBuildpack(Buildpack[NodeOptions]):
 
 
 def _processes(context: PlanContext[NodeOptions], application: Application) -> tuple[Process, ...]:
-    """The one for ``web``, and the user's others, each with a heap that fits."""
-    if not context.is_serving:
-        return ()
+    """The one for ``web``, and the user's others, each with a heap that fits.
+
+    Where another runtime serves, those of the user's that Node runs.
+    """
     found = []
     for type_, command in context.processes.items():
-        found.append(_process(context, application, type_, command, {}))
+        if context.is_serving or (type_ != "web" and names_node(command)):
+            found.append(_process(context, application, type_, command, {}))
     start = application.start
     if start is not None:
         found.append(_process(context, application, "web", start.command, start.environment))
@@ -95,8 +98,8 @@ def _process(
         command,
         stop_signal="TERM",
         grace=context.grace,
-        # Node ends at TERM, whatever is in flight, unless the application itself closes its server.
-        drains=False,
+        # What is loaded first does, unless the application handles TERM itself: then it is its author's.
+        drains=None,
         workers=heap_model(is_clustered=is_clustered),
         environment={**heap_environment(), **environment},
         ignored_signals=(_INSPECTOR,),

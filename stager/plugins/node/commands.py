@@ -14,6 +14,8 @@ _PROGRAMS = f"{MANAGERS}/node_modules/.bin"
 #: For every step and hook. A user's own CI or npm_config_… wins.
 STEP_ENVIRONMENT: Mapping[str, str] = {
     "CI": "true",
+    # With CI set, many believe that colours can be shown.
+    "NO_COLOR": "1",
     "npm_config_audit": "false",
     "npm_config_fund": "false",
     "npm_config_update_notifier": "false",
@@ -115,7 +117,7 @@ def commands_of(manager: PackageManager, npm: str, node: str) -> Commands:
     environment = npm_environment()
     if manager.tool == "npm":
         program = f"{_PROGRAMS}/npm" if manager.distribution else npm
-        return _npm(program, environment, is_locked=bool(manager.lock.path))
+        return _npm(program, environment, manager)
     if manager.tool == "yarn":
         if manager.is_berry:
             return _yarn_berry(manager, environment, node)
@@ -123,8 +125,11 @@ def commands_of(manager: PackageManager, npm: str, node: str) -> Commands:
     return (_pnpm if manager.tool == "pnpm" else _bun)(environment, is_locked=bool(manager.lock.path))
 
 
-def _npm(program: str, environment: Mapping[str, str], *, is_locked: bool) -> Commands:
+def _npm(program: str, environment: Mapping[str, str], manager: PackageManager) -> Commands:
+    is_locked = bool(manager.lock.path)
     install = ("ci",) if is_locked else ("install", "--no-package-lock")
+    if manager.has_gaps:
+        install = ("install", "--no-save")
     lock = () if is_locked else ("--no-package-lock",)
     return Commands(
         program,

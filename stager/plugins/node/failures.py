@@ -234,6 +234,17 @@ _BUILD = (
         r"command not found: (?P<name>[\w@./-]+)",
     ),
     *_known(
+        "The build fetches the font {name} from Google, which this host cannot reach.",
+        "Let the build's host reach fonts.googleapis.com, or bring the font along: next/font/local",
+        r"Failed to fetch [`']?(?P<name>[\w ]+?)[`']? from Google Fonts",
+    ),
+    *_known(
+        "{name}, which is compiled for this system, is not in the lock file: npm left it out (npm/cli#4828).",
+        "Make the lock anew, and add it to the application: "
+        "rm -rf node_modules package-lock.json && npm install",
+        r"Cannot find module (?P<name>@[\w.-]+/[\w.-]*linux[\w.-]*)\. npm has a bug",
+    ),
+    *_known(
         "The build does not find {name}.",
         "Is it in dependencies or devDependencies of package.json? What is only installed on your "
         "own computer is "
@@ -251,6 +262,6 @@ _BUILD = (
 #: The first that matches is told: what is behind a failure comes before what it looks like.
 INSTALL_FAILURES = (
     *_OFFLINE, *_HEAP, *_GIT, *_NATIVE, *_ACCESS, *_PACKAGES, *_LOCK, *_NETWORK, *_KILLED, *_SCRIPTS,
-    *_BUILD[-3:],
+    *_BUILD[-5:],
 )  # fmt: skip
 BUILD_FAILURES = (*_OFFLINE, *_HEAP, *_KILLED, *_NATIVE, *_BUILD, *_SCRIPTS)

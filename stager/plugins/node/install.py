@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from stager.model.plan import KnownFailure, RunCommand
+from stager.model.plan import RunCommand
 from stager.plugins.node.commands import (
     MANAGERS,
     OFFLINE,
@@ -183,6 +183,8 @@ class _Steps:
         todo, commands = self._todo, self._commands
         if not (todo.is_pruned and todo.is_kept and todo.is_installed and commands.prune):
             return []
+        if todo.manager.tool == "npm":
+            return []  # what settles them does it by the way
         if not commands.installs_to_prune:
             return [self._call("prune", commands.prune, environment="production")]
         # What an installation without scripts leaves out is taken from the one before.
@@ -194,9 +196,17 @@ class _Steps:
 
     def settled(self) -> list[RunCommand]:
         """What tells of the build goes, too."""
-        if not (self._todo.is_installed and self._todo.is_kept):
+        todo = self._todo
+        has_modules = todo.is_installed and todo.is_kept
+        if not (has_modules or todo.build or todo.everywhere):
             return []
-        return [self._made("settle packages", "node/settle.js.j2", self._todo.modules, self._outputs)]
+        modules = todo.modules if has_modules else ()
+        if not modules:
+            return [self._made("forget the build's directory", "node/settle.js.j2", ())]
+        is_pruning = todo.is_pruned and todo.manager.tool == "npm"
+        pruning = (f"--prune=npm {' '.join(self._commands.prune)}",) if is_pruning else ()
+        name = "remove devDependencies, settle packages" if is_pruning else "settle packages"
+        return [self._made(name, "node/settle.js.j2", (*pruning, *modules), self._outputs)]
 
     def _call(self, name: str, arguments: tuple[str, ...], environment: str = "development") -> RunCommand:
         todo, commands = self._todo, self._commands
@@ -221,13 +231,12 @@ class _Steps:
         self, name: str, script: str, arguments: tuple[str, ...], outputs: tuple[str, ...] = ()
     ) -> RunCommand:
         """A script of ours."""
-        known: tuple[KnownFailure, ...] = ()
         return RunCommand(
             name=name,
             tool=self._todo.node,
             script=script,
             arguments=arguments,
-            environment={"npm_config_cache": "{cache}/npm"},
+            environment=npm_environment(),
             outputs=outputs,
-            failures=known,
+            offline_environment=OFFLINE,
         )

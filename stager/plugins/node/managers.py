@@ -9,6 +9,7 @@ from typing import Literal
 
 from stager.errors import ConfigurationError, ConflictingLockFiles
 from stager.model.source_tree import SourceTree
+from stager.plugins.node.lock_gaps import find_gaps, gap_warning
 from stager.plugins.node.locks import Lock, find_lock
 from stager.plugins.node.manifest import Package
 from stager.plugins.node.names import printable
@@ -51,6 +52,8 @@ class PackageManager:
         yarn's own program, where the application brings it: ``.yarn/releases/yarn-4.9.4.cjs``.
     algorithm, digest:
         Of the package that is to be taken, as ``packageManager`` gives them; empty for none.
+    has_gaps:
+        Whether packages of packages are missing in the lock.
     warnings:
         What the user should know, and that ends nothing.
     """
@@ -62,6 +65,7 @@ class PackageManager:
     release: str = ""
     algorithm: str = ""
     digest: str = ""
+    has_gaps: bool = False
     warnings: tuple[str, ...] = ()
 
     @property
@@ -110,6 +114,9 @@ def choose_package_manager(source: SourceTree, package: Package) -> PackageManag
         version = version or _pnpm_version(source, lock, warnings)
     elif tool == "bun":
         version = version or BUN
+    gaps = find_gaps(source, lock)
+    if gaps:
+        warnings.append(gap_warning(gaps, lock.path))
     return PackageManager(
         tool,  # type: ignore[arg-type]
         version,
@@ -117,6 +124,7 @@ def choose_package_manager(source: SourceTree, package: Package) -> PackageManag
         why or "there is no lock file" + (", and a pnpm-workspace.yaml" if tool == "pnpm" else ""),
         algorithm=algorithm,
         digest=digest,
+        has_gaps=bool(gaps),
         warnings=tuple(warnings),
     )
 
@@ -177,7 +185,14 @@ def _yarn(
         number_ = int(lock.format) if lock.is_berry else 99
         version = next(it for most, it in YARN_OF_FORMAT if number_ <= most) if is_berry else YARN_1
     manager = PackageManager(
-        "yarn", version, lock, why or ".yarnrc.yml", release, algorithm, digest, tuple(warnings)
+        "yarn",
+        version,
+        lock,
+        why or ".yarnrc.yml",
+        release,
+        algorithm,
+        digest,
+        warnings=tuple(warnings),
     )
     if lock.path and manager.is_berry != lock.is_berry:
         wrote = "yarn 2 or later" if lock.is_berry else "yarn 1"

@@ -157,15 +157,20 @@ class _Finding:
         if toolkit is not None and toolkit.command and last is not None and (is_tried or is_shown):
             reason = "a server for development" if is_tried else "one for looking at the build"
             return self.within_part(last).of_toolkit(
-                toolkit, f"{toolkit.name}'s own server, as scripts.start is {reason}: {shown}"
+                toolkit, f"{toolkit.name}'s own server, as {self._called(START)} is {reason}: {shown}"
             )
         if last is not None and not is_tried:
-            return self._start(parts, f"scripts.start: {shown}")
-        reason = f"scripts.start is for development: {shown}" if parts else "scripts.start runs nothing"
+            return self._start(parts, f"{self._called(START)}: {shown}")
+        called = self._called(START)
+        reason = f"{called} is for development: {shown}" if parts else f"{called} runs nothing"
         found = self._production(reason)
         if found is None and (entry := find_entry(self.source, self.package, only_servers=True)):
             found = self._of_entry(entry)
         return found or self._nothing(reason)
+
+    def _called(self, script: str) -> str:
+        """A script as people find it."""
+        return f"scripts.{script}" + (f" of {printable(self.package.folder)}" if self.package.folder else "")
 
     def _toolkit_of(self, part: Part | None) -> Toolkit | None:
         if part is None or part.package.path == self.package.path:

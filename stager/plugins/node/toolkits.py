@@ -36,6 +36,8 @@ class Toolkit:
         The script that is expected to make the outputs.
     problem, resolution:
         Why what it builds cannot be served, and what to do; empty where it can.
+    is_whole:
+        The outputs hold all that the server needs, packages too.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Toolkit:
     build: str = "build"
     problem: str = ""
     resolution: str = ""
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ def _nitro(name: str) -> Toolkit:
         (".output",),
         command=(NODE, ".output/server/index.mjs"),
         environment={**LISTEN, "NITRO_HOST": HOST, "NITRO_PORT": PORT},
+        is_whole=True,
     )
 
 

@@ -25,6 +25,11 @@ DEV = {
     "packages": {**LOCK["packages"], "node_modules/tsx": {"version": "4.1.0", "dev": True}},
 }
 
+PRUNED = (
+    "remove devDependencies, settle packages | --prune=npm prune --omit=dev --ignore-scripts node_modules"
+)
+FORGOTTEN = "forget the build's directory |"
+
 
 def planned(root, files, host=HOST, options=None, **context):
     for name, content in files.items():
@@ -60,8 +65,7 @@ def test_a_build_is_installed_with_development_built_and_pruned(tmp_path):
     assert commands(plan) == [
         "npm install | ci --include=dev",
         "npm run build | run build",
-        "npm prune | prune --omit=dev --ignore-scripts",
-        "settle packages | node_modules",
+        PRUNED,
     ]
     assert plan.steps[0].environment["NODE_ENV"] == "development"
     assert plan.steps[1].environment["NODE_ENV"] == "production"
@@ -81,7 +85,7 @@ def test_a_script_that_runs_on_installation_gets_packages_for_development(tmp_pa
     scripts = {"start": "node index.js", "postinstall": "tsx x.ts"}
     plan = planned(tmp_path, {**BUILT, "package.json": {**BUILT["package.json"], "scripts": scripts}})
     assert commands(plan)[0] == "npm install | ci --include=dev"
-    assert "npm prune | prune --omit=dev --ignore-scripts" in commands(plan)
+    assert PRUNED in commands(plan)
 
 
 def test_what_the_start_needs_of_development_stays(tmp_path):
@@ -130,7 +134,8 @@ def test_the_settings_say_what_builds(tmp_path):
     package = {"scripts": {"build": "b", "build:prod": "c", "start": "node index.js"}}
     files = {"package.json": package, **SERVER}
     assert commands(planned(tmp_path, files, options=NodeOptions(build="build:prod"))) == [
-        "npm run build:prod | run build:prod"
+        "npm run build:prod | run build:prod",
+        FORGOTTEN,
     ]
     assert planned(tmp_path, files, options=NodeOptions(build=False)).steps == ()
 
@@ -168,7 +173,7 @@ def test_another_node_than_the_first_on_the_path_is_linked(tmp_path):
 
 def test_a_supplier_builds_and_leaves_its_packages_out(tmp_path):
     plan = planned(tmp_path, BUILT, is_serving=False)
-    assert commands(plan) == ["npm install | ci --include=dev", "npm run build | run build"]
+    assert commands(plan) == ["npm install | ci --include=dev", "npm run build | run build", FORGOTTEN]
     assert "node_modules" in plan.left_out
     assert (plan.processes, plan.tools, plan.private_files) == ((), (), ())
     assert plan.process_environment == {}
@@ -178,8 +183,25 @@ def test_a_supplier_builds_and_leaves_its_packages_out(tmp_path):
 def test_a_supplier_whose_packages_a_process_needs_keeps_them(text, tmp_path):
     plan = planned(tmp_path, BUILT, is_serving=False, processes={"ssr": Shell(text)})
     assert "node_modules" not in plan.left_out
-    assert "npm prune | prune --omit=dev --ignore-scripts" in commands(plan)
+    assert "--require ${STAGER_SOCKETS}/node/serving.cjs" in plan.processes[0].environment["NODE_OPTIONS"]
+    assert PRUNED in commands(plan)
     assert plan.tools[0].variable == "STAGER_NODE"
+
+
+NUXT = {"package.json": {"scripts": {"build": "nuxt build"}, "dependencies": {"nuxt": "^4.0.0"}}}
+
+
+def test_a_build_that_holds_all_its_packages_is_all_that_is_packed(tmp_path):
+    plan = planned(tmp_path, NUXT)
+    assert "node_modules" in plan.left_out
+    assert web(plan).command == ("${STAGER_NODE}", ".output/server/index.mjs")
+    assert plan.tools[0].variable == "STAGER_NODE"
+
+
+def test_packages_stay_where_something_else_is_run_besides(tmp_path):
+    assert "node_modules" not in planned(tmp_path, NUXT, processes={"worker": Shell("./w.sh")}).left_out
+    kept = planned(tmp_path, NUXT, options=NodeOptions(keep_dev_dependencies=True))
+    assert "node_modules" not in kept.left_out
 
 
 def test_a_command_of_the_users_runs_as_written_with_a_heap_that_fits(tmp_path):
@@ -191,7 +213,8 @@ def test_a_command_of_the_users_runs_as_written_with_a_heap_that_fits(tmp_path):
 
 def test_nobody_starts_the_inspector_with_a_signal(tmp_path):
     assert "USR1" in web(planned(tmp_path, BUILT)).ignored_signals
-    assert web(planned(tmp_path, BUILT)).drains is False
+    # It drains, unless the application has a handler of its own.
+    assert web(planned(tmp_path, BUILT)).drains is None
 
 
 def test_settings_with_a_secret_do_not_reach_the_droplet(tmp_path):

@@ -158,6 +158,14 @@ INSTALLING = {
 }
 
 BUILDING = {
+    "a font": (
+        "Error: next/font: error:\nFailed to fetch Geist Mono from Google Fonts.\nIf you are offline",
+        "the font Geist Mono from Google",
+    ),
+    "a lock without what is compiled": (
+        "Error: Cannot find module @rollup/rollup-linux-x64-gnu. npm has a bug related to optional dependencies",
+        "@rollup/rollup-linux-x64-gnu, which is compiled for this system, is not in the lock file",
+    ),
     "heap": (HEAP, "the heap of Node reached its limit"),
     "heap said": (
         "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",

@@ -224,8 +224,8 @@ def test_what_is_for_development_is_replaced_and_said(tmp_path, script, command,
 
 def test_options_of_the_script_do_not_take_the_place_of_the_heap(tmp_path):
     start = start_of(tmp_path, scripts("NODE_OPTIONS='--enable-source-maps' node s.js"))
-    heap = "--max-old-space-size=${STAGER_NODE_HEAP}"
-    assert start.environment == {"NODE_OPTIONS": f"{heap} --enable-source-maps ${{NODE_OPTIONS}}"}
+    ours = "--require ${STAGER_SOCKETS}/node/serving.cjs --max-old-space-size=${STAGER_NODE_HEAP}"
+    assert start.environment == {"NODE_OPTIONS": f"{ours} --enable-source-maps ${{NODE_OPTIONS}}"}
 
 
 def test_listening_on_the_host_alone_is_corrected(tmp_path):
