@@ -74,6 +74,10 @@ class Log:
         data = os.pread(self.descriptor, _CHUNK, max(0, size - _CHUNK))
         return data.decode("utf-8", "replace")
 
+    def head(self) -> str:
+        """The first 64 KiB."""
+        return os.pread(self.descriptor, _CHUNK, 0).decode("utf-8", "replace")
+
     def tail(self, lines: int = TAIL_LINES) -> tuple[str, ...]:
         """The last lines; and before them the first traceback of Python, where the last ones are without it.
 
@@ -92,8 +96,7 @@ class Log:
 
     def _traceback(self) -> tuple[str, ...]:
         """The first traceback in the first 64 KiB, without what a server writes before each line."""
-        head = os.pread(self.descriptor, _CHUNK, 0).decode("utf-8", "replace")
-        lines = [_MARGIN.sub("", line) for line in head.splitlines()]
+        lines = [_MARGIN.sub("", line) for line in self.head().splitlines()]
         for start, line in enumerate(lines):
             if not line.endswith(_BEGINNING):
                 continue
