@@ -33,8 +33,8 @@ def of_installation(todo: Installation, came: CameAlong, why: str) -> Iterator[C
     """How packages are installed, what builds, and what stays. ``why`` is what builds."""
     manager = todo.manager
     if todo.is_installed:
-        why = manager.why if manager.why.startswith("there ") else f"of {manager.why}"
-        yield ("package manager", f"{manager.shown}, because {why}")
+        reason = manager.why if manager.why.startswith("there ") else f"of {manager.why}"
+        yield ("package manager", f"{manager.shown}, because {reason}")
         yield ("packages", _packages(todo, came))
     if manager.release and todo.is_installed:
         yield ("yarn", f"the application's own, {printable(manager.release)}")
