@@ -6,7 +6,6 @@ import posixpath
 from dataclasses import dataclass
 
 from stager.model.host import HostFacts, HostTool
-from stager.plugins.node.install import NODE_LINKS
 from stager.plugins.node.versions import NODES, Node
 
 NPM = HostTool(
@@ -54,6 +53,8 @@ class Programs:
 
 def find_programs(host: HostFacts, node: Node) -> Programs:
     """Return the programs of the chosen Node."""
+    from stager.plugins.node.install import NODE_LINKS  # for plans alone
+
     folder = posixpath.dirname(node.path)
     prefix = posixpath.dirname(folder)
     headers = prefix if f"{prefix}/{_HEADERS}" in host[HEADERS.name].matches else ""
