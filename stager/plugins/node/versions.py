@@ -74,7 +74,8 @@ class Node:
             purpose="runs the application",
             package="nodejs",
             programs=_PROGRAMS,
-            files=tuple(f"{folder}/node" for folder in _FOLDERS),
+            # Not those of a user's home: a droplet is not started by who built it.
+            files=tuple(f"{folder}/node" for folder in _FOLDERS if folder.startswith("/")),
             variable="STAGER_NODE",
             start_arguments=("--version",),
             start_pattern=f"v{self.major}.*",
