@@ -14,7 +14,8 @@ from stager.errors import Interrupted, StepTimedOut
 def orderly_end(timeout: float | None = None) -> Iterator[None]:
     """Turn SIGINT, SIGTERM and SIGHUP into Interrupted, and ``timeout`` seconds into StepTimedOut.
 
-    Only the first one is taken: a second would interrupt the cleaning up.
+    Only the first one is taken, and the others stay ignored when the block is left: a second would interrupt
+    the cleaning up, or end the process before it has said with its status that it was interrupted.
     """
 
     def ignore_the_rest() -> None:
@@ -50,4 +51,5 @@ def orderly_end(timeout: float | None = None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, action in before.items():
-            signal.signal(number, action)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, action)
