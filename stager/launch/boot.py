@@ -9,13 +9,14 @@ from pathlib import Path
 
 from stager.launch import ports
 from stager.launch.account import current_user, unprivileged_account
+from stager.launch.asking import send_requests, target
 from stager.launch.deadline import Deadline
 from stager.launch.diagnosis import CHECK, explain, explain_end, explain_start
 from stager.launch.instance import Instance, Launch, ignore_line
-from stager.launch.readiness import Readiness, send_requests, target, wait_until_ready, wait_until_settled
+from stager.launch.readiness import Readiness, wait_until_ready
 from stager.launch.stopping import stop
 from stager.launch.workers import Footprint, measure, round_up
-from stager.model.droplet import Manifest
+from stager.model.droplet import Manifest, Sign
 from stager.model.finding import Boot, Finding
 from stager.model.plan import Process
 
@@ -67,7 +68,8 @@ def boot(  # noqa: PLR0913  (each is a choice of the caller's, and all but two h
         The unpacked droplet, belonging to the user that it is started as
         (:func:`stager.launch.account.unprivileged_account`).
     process:
-        The process type. ``web`` is asked over HTTP; another one has to run for ``settle`` seconds.
+        The process type. ``web`` is asked as the manifest's health says; another one has to run
+        for ``settle`` seconds.
     state:
         A directory of that user's for logs and run files (``STAGER_RUN_DIR``); None for the droplet
         itself. ``logs/boot.log`` in it is what ``startup`` printed.
@@ -127,18 +129,16 @@ def _watch(
 ) -> BootResult:
     """The life of one instance: ready, asked, measured, stopped."""
     health = manifest.health
-    path = target(health) if process.type == WEB else None
-    if path is None:
-        readiness = wait_until_settled(instance, settle, deadline)
-    else:
-        readiness = wait_until_ready(instance, health, deadline.within(health.timeout))
+    sign = manifest.sign_of(process.type)
+    path = target(health) if process.type == WEB and health.check == "http" else None
+    readiness = wait_until_ready(instance, sign, health, deadline, settle=settle)
     if readiness.seconds is None:
         failed = Boot("failed", http_status=readiness.status, log_tail=instance.log.tail())
         return BootResult(failed, (explain(instance, process, health, readiness),))
     if path is not None:
         send_requests(instance.port, path, deadline.within(_REQUESTS_SECONDS))
     footprint = measure(instance.observe())
-    boot = _served(readiness, footprint, process)
+    boot = _served(readiness, footprint, process, sign)
     if instance.exit_code is not None:
         boot = replace(boot, status="failed", log_tail=instance.log.tail())
         return BootResult(boot, (explain_end(instance, process),), processes=footprint.processes)
@@ -149,11 +149,11 @@ def _watch(
     return BootResult(boot, stopped.findings, processes=footprint.processes)
 
 
-def _served(readiness: Readiness, footprint: Footprint, process: Process) -> Boot:
+def _served(readiness: Readiness, footprint: Footprint, process: Process, sign: Sign) -> Boot:
     """What was measured."""
     return Boot(
         status="served",
-        seconds_to_ready=readiness.seconds if process.type == WEB else None,
+        seconds_to_ready=readiness.seconds if sign != "life" else None,
         http_status=readiness.status,
         memory_bytes=footprint.memory_bytes,
         worker_bytes=round_up(footprint.worker_bytes) if process.workers else 0,

@@ -23,6 +23,8 @@ def explain(instance: Instance, process: Process, health: Health, readiness: Rea
     """Say what was seen, and where it was that the process could be reached instead."""
     if instance.exit_code is not None:
         message = describe_exit(instance, process) + ", before it was ready."
+    elif readiness.seen:
+        message = f'{readiness.seen} after {readiness.waited:.1f} s; wanted: {{"state": "RUNNING"}}.'
     elif readiness.status is not None:
         message = _describe_status(health, readiness)
     else:

@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from stager.launch.asking import Answer, ask, read_answer
 from stager.launch.deadline import Deadline
 from stager.launch.ports import LOOPBACK
-from stager.launch.readiness import Answer, ask, read_answer
 from stager.model.finding import Finding
 
 CHECK = "in-flight"

@@ -1,25 +1,26 @@
-"""Asking an instance over HTTP until it answers.
+"""Waiting until an instance is ready, by the sign that its droplet gives: an answer, a connection, a file.
 
 A port that accepts connections is not ready: Apache listens before it opens its logs, and exits when
-it cannot. Only an answer counts, from a process that lives on.
+it cannot. So an answer counts, from a process that lives on, and a connection only where the droplet says so.
 """
 
 from __future__ import annotations
 
 import http.client
-import select
-import string
-import threading
+import json
+import os
+import socket
+import stat
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from http import HTTPStatus
-from urllib.parse import quote
+from pathlib import Path
 
+from stager.launch.asking import ask, is_good, target
 from stager.launch.deadline import Deadline
 from stager.launch.instance import Instance
 from stager.launch.ports import LOOPBACK
+from stager.model.droplet import Sign
 from stager.model.plan import Health
 
 _FIRST_PAUSE = 0.005
@@ -28,153 +29,151 @@ _LONGEST_PAUSE = 0.1
 #: again; a connection in the backlog of a process that is gone would be waited for in vain. So: patient,
 #: and more so each time.
 _FIRST_PATIENCE = 5.0
-#: Enough for every worker of a small instance to have served once: a forked worker takes next to
-#: nothing before that.
-_REQUESTS = 20
-_PARALLEL = 4
-#: A body that never ends (an event stream) is no reason to call an application dead.
-_BODY_SECONDS = 5.0
-_BODY_BYTES = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer; ``is_complete`` when its whole body came in time."""
-
-    status: int
-    is_complete: bool = True
+_CONNECT_SECONDS = 1.0
+#: What a state file has to say, as the ancestor's had to.
+_READY = "RUNNING"
+_STATE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """How the waiting ended: ``seconds`` since the start, or None where it never became ready.
 
-    ``status`` is the last HTTP status, if any; ``waited`` how long was waited, in seconds.
+    ``status`` is the last HTTP status, if any; ``waited`` how long was waited, in seconds; ``seen`` what was
+    found instead of the sign, where that is not to be seen any more by looking at the instance.
     """
 
     seconds: float | None
     status: int | None
     waited: float
+    seen: str = ""
 
 
-def ask(
-    port: int,
-    path: str,
-    deadline: Deadline,
-    *,
-    body: bytes | None = None,
-    is_pointless: Callable[[], bool] = lambda: False,
-) -> Answer:
-    """One request to the loopback interface; redirects are answers.
+class _Look:
+    """One way of telling; :meth:`is_given` looks once."""
 
-    Parameters
-    ----------
-    body:
-        With one it is a POST of a form.
-    is_pointless:
-        Asked again and again while no answer comes; the waiting ends when it says so.
+    #: Whether it comes from a port, which then has to be this instance's own.
+    is_on_port = True
 
-    Raises
-    ------
-    OSError, http.client.HTTPException
-        No answer came before the deadline, or it is none.
-    """
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=max(0.001, deadline.remaining))
-    headers = {"User-Agent": "stager", "Connection": "close", "Accept": "*/*"}
-    if body is not None:
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-    try:
-        connection.request("GET" if body is None else "POST", path, body=body, headers=headers)
-        _wait_for_answer(connection, deadline, is_pointless)
-        return read_answer(connection, deadline)
-    finally:
-        connection.close()
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.seen = ""
+
+    def is_given(self, deadline: Deadline, is_pointless: Callable[[], bool]) -> bool:
+        raise NotImplementedError
 
 
-def _wait_for_answer(
-    connection: http.client.HTTPConnection, deadline: Deadline, is_pointless: Callable[[], bool]
-) -> None:
-    while not select.select([connection.sock], [], [], min(_LONGEST_PAUSE, deadline.remaining))[0]:
-        if deadline.is_over:
-            raise TimeoutError
-        if is_pointless():
-            raise ConnectionAbortedError
+class _HttpAnswer(_Look):
+    def __init__(self, instance: Instance, health: Health) -> None:
+        super().__init__()
+        self._port = instance.port
+        self._health = health
+        self._patience = _FIRST_PATIENCE
 
-
-def read_answer(connection: http.client.HTTPConnection, deadline: Deadline) -> Answer:
-    """Read the answer to the request that was sent; raises as :func:`ask` does."""
-    # getresponse() lets go of the socket when the server is going to close it.
-    socket = connection.sock
-    socket.settimeout(max(0.001, deadline.remaining))
-    with connection.getresponse() as response:
-        body_deadline = deadline.within(_BODY_SECONDS)
-        received = 0
+    def is_given(self, deadline: Deadline, is_pointless: Callable[[], bool]) -> bool:
+        limit = deadline.within(self._patience)
         try:
-            while chunk := response.read1(1 << 16):
-                received += len(chunk)
-                if body_deadline.is_over or received > _BODY_BYTES:
-                    return Answer(response.status, is_complete=False)
-                socket.settimeout(max(0.001, body_deadline.remaining))
+            self.status = ask(self._port, target(self._health), limit, is_pointless=is_pointless).status
+        except TimeoutError:
+            self._patience *= 2
         except (OSError, http.client.HTTPException):
-            return Answer(response.status, is_complete=False)
-        # read1() does not tell a body that ended from one that was cut; what is still due does.
-        return Answer(response.status, is_complete=not response.length)
+            pass
+        else:
+            return is_good(self.status, self._health)
+        return False
 
 
-def target(health: Health) -> str:
-    """What to ask for, as it may stand in a request line."""
-    path = quote(health.path, safe=string.punctuation)
-    return path if path.startswith("/") else f"/{path}"
+class _Connection(_Look):
+    def __init__(self, instance: Instance) -> None:
+        super().__init__()
+        self._address = LOOPBACK, instance.port
+
+    def is_given(self, deadline: Deadline, is_pointless: Callable[[], bool]) -> bool:
+        patience = max(0.001, min(_CONNECT_SECONDS, deadline.remaining))
+        try:
+            with socket.create_connection(self._address, patience):
+                return True
+        except OSError:
+            return False
 
 
-def is_good(status: int, health: Health) -> bool:
-    """A health path that was asked for has to say yes; any other page may say 404, but not fail."""
-    if health.path:
-        return HTTPStatus.OK <= status < HTTPStatus.BAD_REQUEST
-    return status < HTTPStatus.INTERNAL_SERVER_ERROR
+class _StateFile(_Look):
+    is_on_port = False
+
+    def __init__(self, instance: Instance, health: Health) -> None:
+        super().__init__()
+        self._name = health.state_file
+        self._path = (instance.launch.state or instance.launch.droplet) / health.state_file
+
+    def is_given(self, deadline: Deadline, is_pointless: Callable[[], bool]) -> bool:
+        wrong = _describe_state(self._path)
+        self.seen = f"{self._name} {wrong}"
+        return not wrong
+
+
+def _describe_state(path: Path) -> str:
+    """What is wrong with it; empty where it says that the application runs."""
+    try:
+        # It is the application's: neither a link nor a pipe in its place leads or keeps us anywhere.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        is_missing = isinstance(error, FileNotFoundError)
+        return "is not there" if is_missing else f"cannot be read ({error.strerror})"
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return "is no file"
+        data = os.read(descriptor, _STATE_BYTES)
+    finally:
+        os.close(descriptor)
+    try:
+        document = json.loads(data)
+    except ValueError:
+        return "holds no JSON"
+    state = document.get("state") if isinstance(document, dict) else None
+    return "" if state == _READY else f"says {json.dumps(state)[:80]}"
 
 
 def wait_until_ready(
     instance: Instance,
+    sign: Sign,
     health: Health,
     deadline: Deadline,
     *,
+    settle: float,
     is_unwanted: Callable[[], bool] = lambda: False,
 ) -> Readiness:
-    """Ask until there is a good answer, the process ends, it is unwanted, or the deadline is over."""
-    status: int | None = None
+    """Look until the sign is given, the process ends, it is unwanted, or its time or the deadline is over.
+
+    ``settle`` is for a process that gives no sign but that it lives: it is fine when it still runs after so
+    many seconds.
+    """
+    if sign == "life":
+        return _wait_until_settled(instance, settle, deadline, is_unwanted)
+    deadline = deadline.within(health.timeout)
+    look: _Look
+    if sign == "state-file":
+        look = _StateFile(instance, health)
+    else:
+        look = _Connection(instance) if sign == "tcp" else _HttpAnswer(instance, health)
 
     def is_pointless() -> bool:
         instance.log.follow()
         return instance.exit_code is not None or is_unwanted()
 
     pause = _FIRST_PAUSE
-    patience = _FIRST_PATIENCE
     while not is_pointless() and not deadline.is_over:
-        try:
-            answer = ask(instance.port, target(health), deadline.within(patience), is_pointless=is_pointless)
-        except TimeoutError:
-            patience *= 2
-        except (OSError, http.client.HTTPException):
-            pass
-        else:
+        if look.is_given(deadline, is_pointless):
             seconds = instance.age
-            status = answer.status
-            if is_good(status, health) and _is_answering(instance):
-                return Readiness(seconds, status, seconds)
+            if _is_its_own(instance, is_on_port=look.is_on_port):
+                return Readiness(seconds, look.status, seconds)
         time.sleep(min(pause, deadline.remaining))
         pause = min(pause * 1.5, _LONGEST_PAUSE)
-    return Readiness(None, status, instance.age)
+    return Readiness(None, look.status, instance.age, look.seen)
 
 
-def wait_until_settled(
-    instance: Instance,
-    seconds: float,
-    deadline: Deadline,
-    *,
-    is_unwanted: Callable[[], bool] = lambda: False,
+def _wait_until_settled(
+    instance: Instance, seconds: float, deadline: Deadline, is_unwanted: Callable[[], bool]
 ) -> Readiness:
-    """For a process that nobody asks: it is fine when it still runs after ``seconds``."""
     end = deadline.within(seconds)
     while instance.exit_code is None and not end.is_over and not is_unwanted():
         instance.log.follow()
@@ -182,28 +181,11 @@ def wait_until_settled(
     return Readiness(instance.age if instance.exit_code is None else None, None, instance.age)
 
 
-def send_requests(port: int, path: str, deadline: Deadline) -> None:
-    """Ask some more, several at once, so that the workers have worked; the answers do not matter."""
-
-    def ask_some() -> None:
-        for _ in range(_REQUESTS // _PARALLEL):
-            if deadline.is_over:
-                return
-            with suppress(OSError, http.client.HTTPException):
-                ask(port, path, deadline)
-
-    threads = [threading.Thread(target=ask_some, daemon=True) for _ in range(_PARALLEL)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(deadline.remaining + 1.0)
-
-
-def _is_answering(instance: Instance) -> bool:
-    """Whether it was this instance that answered, and it still runs.
+def _is_its_own(instance: Instance, *, is_on_port: bool) -> bool:
+    """Whether it was this instance that gave the sign, and it still runs.
 
     Somebody else may have taken the port since it was found free; then ours is about to fail.
     """
     members = instance.observe()
-    is_ours = instance.is_listening() or instance.is_opaque()
+    is_ours = not is_on_port or instance.is_listening() or instance.is_opaque()
     return instance.exit_code is None and bool(members) and is_ours

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass
-from typing import Any
+from typing import Any, Literal
 
 from stager.errors import DropletCorrupt
 from stager.model.host import HostTool
@@ -12,6 +12,9 @@ from stager.model.plan import Health, Limits, PrivateFile, Process, Shell
 from stager.model.typed import WrongShape, read
 
 SCHEMA = 1
+WEB = "web"
+#: How a process tells that it is ready: an HTTP answer, a connection, its state file, or that it still runs.
+Sign = Literal["http", "tcp", "state-file", "life"]
 #: The layers, from slow-changing to fast.
 LAYERS = ("dependencies", "app", "launch")
 
@@ -59,6 +62,15 @@ class Manifest:
     def process(self, type_: str) -> Process | None:
         """The process of that type, or None."""
         return next((process for process in self.processes if process.type == type_), None)
+
+    def sign_of(self, type_: str) -> Sign:
+        """What tells that a process of that type is ready.
+
+        A state file is the web process's, where there is one: it has to be written by whoever is waited for.
+        """
+        if self.health.state_file and (type_ == WEB or self.process(WEB) is None):
+            return "state-file"
+        return self.health.check if type_ == WEB else "life"
 
     def as_document(self) -> dict[str, Any]:
         """Plain data for YAML and JSON; processes keyed by their type."""

@@ -212,10 +212,25 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How to tell that the application is ready: ``path`` (empty: any answer below 500 to /), seconds."""
+    """How to tell that the application is ready.
+
+    Parameters
+    ----------
+    path:
+        Asked for over HTTP; empty for any answer below 500 to /.
+    timeout:
+        Seconds that it may take.
+    check:
+        How the web process is asked: ``tcp`` where it does not speak HTTP.
+    state_file:
+        Instead of that: a file in ``logs/``, ``tmp/`` or ``run/`` of the instance in which the application
+        says ``{"state": "RUNNING"}``.
+    """
 
     path: str = ""
     timeout: float = 60.0
+    check: Literal["http", "tcp"] = "http"
+    state_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from stager.errors import PluginBroken
 from stager.model.plan import Command, Health, Limits
@@ -61,6 +62,23 @@ class HealthKeys:
             "example": 60,
             "least": 1,
             "most": 3600,
+        },
+    )
+    check: Literal["http", "tcp"] = field(
+        default=Health().check,
+        metadata={
+            "help": "How it is asked: with `tcp`, for what speaks no HTTP, it is ready when it accepts a "
+            "connection.",
+            "example": "tcp",
+        },
+    )
+    state_file: str = field(
+        default=Health().state_file,
+        metadata={
+            "help": 'Instead of asking: a file in which the application says `{"state": "RUNNING"}` when it '
+            "is ready; its path below `$STAGER_STATE`, in `run/`, `tmp/` (`$TMPDIR`) or `logs/`.",
+            "example": "run/state.json",
+            "pattern": r"(?:(?:logs|run|tmp)(?:/(?!\.{1,2}(?:/|$))[!-.0-~]+)+)?",
         },
     )
 

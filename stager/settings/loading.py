@@ -10,7 +10,7 @@ from typing import Any
 
 from stager.errors import ConfigurationError, PluginBroken, StagerError
 from stager.model.plan import Command, Health, Limits
-from stager.settings.definition import Definition, Hooks, define
+from stager.settings.definition import Definition, HealthKeys, Hooks, define
 from stager.settings.environment import read_environment
 from stager.settings.files import RootFiles, text_at, text_in_source
 from stager.settings.flags import read_flags
@@ -153,7 +153,7 @@ def _settings(merged: Section, definition: Definition) -> Settings:
         environment=values["env"],
         build_environment=values["build_env"],
         ignore=values["ignore"],
-        health=Health(values["health"].path, values["health"].timeout),
+        health=Health(**{key: getattr(values["health"], key) for key in HealthKeys.__dataclass_fields__}),
         hooks=values["hooks"],
         grace=values["grace"],
         options={name: made for name, made in options.items() if not isinstance(made, StagerError)},

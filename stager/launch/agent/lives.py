@@ -13,7 +13,7 @@ from stager.launch.agent.excess import find_kill, tell_excess
 from stager.launch.agent.running import Running
 from stager.launch.deadline import Deadline
 from stager.launch.diagnosis import describe_exit, explain
-from stager.launch.readiness import Readiness, wait_until_ready, wait_until_settled
+from stager.launch.readiness import Readiness, wait_until_ready
 
 #: A process that nobody asks is taken for ready when it still runs after so many seconds.
 SETTLE_SECONDS = 1.0
@@ -48,12 +48,16 @@ class Ended:
 
 
 def become_ready(application: Application, running: Running, is_unwanted: Callable[[], bool]) -> Readiness:
-    """Wait until it answers over HTTP; one that is not ``web`` has to run on for a while."""
-    health = application.droplet.manifest.health
-    deadline = Deadline.after(health.timeout)
-    if application.is_web:
-        return wait_until_ready(running, health, deadline, is_unwanted=is_unwanted)
-    return wait_until_settled(running, SETTLE_SECONDS, deadline, is_unwanted=is_unwanted)
+    """Wait for the sign that its droplet gives; one that gives none has to run on for a while."""
+    manifest = application.droplet.manifest
+    return wait_until_ready(
+        running,
+        manifest.sign_of(application.process.type),
+        manifest.health,
+        Deadline.after(None),
+        settle=SETTLE_SECONDS,
+        is_unwanted=is_unwanted,
+    )
 
 
 def judge_start(application: Application, running: Running, readiness: Readiness) -> Ended:

@@ -316,8 +316,84 @@ serve(Health)
     assert (result.boot.status, result.boot.http_status) == (outcome, status)
 
 
+SILENT = """
+import json, socket
+listener = socket.create_server((os.environ["VCAP_APP_HOST"], int(os.environ["PORT"])))
+signal.pause()
+"""
+STATE = """
+import json
+time.sleep(0.3)
+with open("../run/state.json", "w") as file:
+    file.write(STATE)
+signal.pause()
+"""
+
+
+def test_what_speaks_no_http_is_ready_when_it_accepts_a_connection(droplet):
+    result = boot(droplet(SILENT), manifest(health=Health(timeout=10, check="tcp")))
+    assert result.findings == ()
+    assert result.boot.status == "served"
+    assert result.boot.http_status is None
+    assert result.boot.seconds_to_ready > 0
+
+
+def test_without_being_told_so_a_connection_is_not_enough(droplet):
+    result = boot(droplet(SILENT), manifest(health=Health(timeout=0.6)))
+    assert "accepts connections, but gave no HTTP answer" in result.findings[0].message
+
+
+def test_a_state_file_is_the_sign_where_there_is_one(droplet):
+    health = Health(timeout=10, check="tcp", state_file="run/state.json")
+    result = boot(
+        droplet(STATE.replace("STATE", "json.dumps({'state': 'RUNNING'})")), manifest(health=health)
+    )
+    assert result.findings == ()
+    assert result.boot.seconds_to_ready > 0.3
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("json.dumps({'state': 'STARTING'})", 'run/state.json says "STARTING" after'),
+        ("json.dumps(['RUNNING'])", "run/state.json says null after"),
+        ("'RUNN'", "run/state.json holds no JSON after"),
+        ("signal.pause()", "run/state.json holds no JSON after"),
+    ],
+)
+def test_a_state_file_that_does_not_say_so_is_quoted(droplet, state, said):
+    health = Health(timeout=1.5, state_file="run/state.json")
+    result = boot(droplet(STATE.replace("STATE", state)), manifest(health=health))
+    assert brief(result) == [("boot", "error")]
+    assert said in result.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ("pass", "is not there"),
+        ("os.mkfifo(name)", "is no file"),
+        ("os.mkdir(name)", "is no file"),
+    ],
+)
+def test_a_state_file_that_is_none_is_no_sign(droplet, made, said):
+    health = Health(timeout=1.0, state_file="run/state.json")
+    server = f"name = '../run/state.json'\n{made}\nsignal.pause()"
+    result = boot(droplet(server), manifest(health=health))
+    assert f"run/state.json {said} after" in result.findings[0].message
+
+
+def test_another_process_than_web_does_not_write_its_state_file():
+    health = Health(state_file="run/state.json", check="tcp")
+    web, worker = Process("web", ("x",)), Process("worker", ("x",))
+    both = manifest(processes=(web, worker), health=health)
+    assert (both.sign_of("web"), both.sign_of("worker")) == ("state-file", "life")
+    assert manifest(processes=(worker,), health=health).sign_of("worker") == "state-file"
+    assert manifest(processes=(web,), health=Health(check="tcp")).sign_of("web") == "tcp"
+
+
 def test_an_answer_that_never_ends_is_an_answer(droplet, monkeypatch):
-    monkeypatch.setattr("stager.launch.readiness._BODY_SECONDS", 0.3)
+    monkeypatch.setattr("stager.launch.asking._BODY_SECONDS", 0.3)
     monkeypatch.setattr(booting, "_REQUESTS_SECONDS", 0.3)
     server = """
 class Stream(Handler):

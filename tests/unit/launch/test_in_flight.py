@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
+from stager.launch.asking import Answer, ask
 from stager.launch.deadline import Deadline
 from stager.launch.in_flight import BODY, Flight, HeldRequest, judge, ordinary_status
-from stager.launch.readiness import Answer, ask
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 

@@ -44,6 +44,8 @@ def test_every_key_that_is_no_mapping_has_a_variable():
         "STAGER_IGNORE": "ignore",
         "STAGER_HEALTH_PATH": "health.path",
         "STAGER_HEALTH_TIMEOUT": "health.timeout",
+        "STAGER_HEALTH_CHECK": "health.check",
+        "STAGER_HEALTH_STATE_FILE": "health.state_file",
         "STAGER_HOOKS_BEFORE_BUILD": "hooks.before_build",
         "STAGER_HOOKS_AFTER_BUILD": "hooks.after_build",
         "STAGER_GRACE": "grace",

@@ -30,6 +30,8 @@ _PROBE = (
     "printf 'GET %s HTTP/1.0\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' \"$1\" >&3 && "
     "read -r -t 10 version status rest <&3 && (( status >= 200 && status < $2 ))"
 )
+#: For what speaks no HTTP.
+_CONNECTION = 'exec 3<>"/dev/tcp/127.0.0.1/$PORT"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,20 @@ class Target:
     @property
     def probe(self) -> tuple[str, ...]:
         """What asks the instance on $PORT once, and ends with 0 for a good answer."""
-        return ("/bin/bash", "-c", _PROBE, *self.probe_arguments)
+        return ("/bin/bash", "-c", self._question, *self.probe_arguments)
 
     @property
     def waiting(self) -> tuple[str, ...]:
         """What asks until the answer is good, or until the process $MAINPID is gone."""
-        script = f'until ({_PROBE}) 2>/dev/null; do kill -0 "$MAINPID" 2>/dev/null || exit 1; sleep 0.2; done'
+        lives = 'kill -0 "$MAINPID" 2>/dev/null'
+        script = f"until ({self._question}) 2>/dev/null; do {lives} || exit 1; sleep 0.2; done"
         return ("/bin/bash", "-c", script, *self.probe_arguments)
+
+    @property
+    def _question(self) -> str:
+        health = self.manifest.health
+        # Whoever asks does not know where the state file lies.
+        return _CONNECTION if health.check == "tcp" or health.state_file else _PROBE
 
     @property
     def probe_arguments(self) -> tuple[str, str, str]:
