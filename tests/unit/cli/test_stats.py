@@ -100,5 +100,5 @@ def test_watching_goes_on_until_it_is_interrupted(state):
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         documents = [json.loads(process.stdout.readline()) for _ in range(2)]
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(30) == 130
     assert [len(document["instances"]) for document in documents] == [2, 2]

@@ -54,11 +54,11 @@ def test_it_is_asked_in_the_directory_given_with_nothing_on_stdin(programs, tmp_
 def test_a_program_that_takes_too_long_is_killed_with_what_it_started(programs, tmp_path):
     programs("slow", f"sleep 30 & echo $! > {tmp_path}/pid; wait")
     started = time.monotonic()
-    answer = probe(["slow"], timeout=0.3)
-    assert answer == Answer(None, "slow did not answer within 0.3 seconds")
-    assert time.monotonic() - started < 5
+    answer = probe(["slow"], timeout=2)
+    assert answer == Answer(None, "slow did not answer within 2 seconds")
+    assert time.monotonic() - started < 25
     pid = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 20
     while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
         assert time.monotonic() < deadline, "what it started still runs"
         time.sleep(0.02)

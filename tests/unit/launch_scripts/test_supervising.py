@@ -132,7 +132,7 @@ def test_stop_ends_it_gracefully(pair, lives):
 
 
 def test_a_repeated_signal_leaves_nothing_behind(pair, lives):
-    droplet = pair(main=["drains", "child"], side=["child"], grace=1.0)
+    droplet = pair(main=["drains", "child"], side=["child"], grace=2.0)
     started = droplet.start()
     pids = [pid_in(started, f"{one} {what}") for one in ("main", "side") for what in ("up", "child")]
     for _ in range(5):
@@ -147,7 +147,7 @@ def test_a_repeated_signal_leaves_nothing_behind(pair, lives):
 @pytest.mark.parametrize("victim", ["main", "side"])
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, 137), (signal.SIGTERM, 70)])
 def test_when_one_ends_the_other_is_stopped_and_that_is_a_failure(pair, lives, victim, number, status):
-    droplet = pair(main=["child"], side=["child"], grace=0.5)
+    droplet = pair(main=["child"], side=["child"], grace=1.0)
     started = droplet.start()
     pids = {one: [pid_in(started, f"{one} up"), pid_in(started, f"{one} child")] for one in ("main", "side")}
     sockets = droplet.sockets
@@ -165,7 +165,7 @@ def test_when_one_ends_the_other_is_stopped_and_that_is_a_failure(pair, lives, v
 
 
 def test_what_does_not_listen_is_killed_after_two_periods_of_grace(pair, lives):
-    droplet = pair(main=["stubborn"], side=["stubborn"], grace=0.3)
+    droplet = pair(main=["stubborn"], side=["stubborn"], grace=1.0)
     started = droplet.start()
     pids = [pid_in(started, "main up"), pid_in(started, "side up")]
     os.kill(started.pid, signal.SIGTERM)
@@ -204,7 +204,7 @@ def test_a_companion_that_never_is_ready_is_given_up_after_ten_seconds(pair):
     began = time.monotonic()
     started = droplet.start()
     assert started.end() == 70
-    assert 9 < time.monotonic() - began < 20
+    assert time.monotonic() - began > 9
     assert "did not become ready" in started.text
     assert "side got SIGQUIT" in started.text
     assert "main" not in started.text
@@ -288,7 +288,7 @@ def test_a_terminal_that_changes_its_size_does_not_stop_it(make_droplet):
     time.sleep(0.3)
     assert process.poll() is None
     droplet.stops()
-    assert process.wait(10) == 0
+    assert process.wait(20) == 0
     text += read_until(master, b"main over")
     assert text.count(b"SIGWINCH") == 1
     os.close(master)

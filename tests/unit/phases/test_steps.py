@@ -185,10 +185,10 @@ def test_a_failure_says_how_it_ended_and_what_it_said(programs, where, script, b
 def test_at_its_deadline_a_step_ends_with_all_that_it_started(programs, where):
     started = time.monotonic()
     with pytest.raises(StepTimedOut) as caught:
-        run_steps(hook("setsid sleep 60 & echo begun; sleep 60", timeout=0.4), NOWHERE, where(), Silent())
-    assert time.monotonic() - started < 8
+        run_steps(hook("setsid sleep 60 & echo begun; sleep 60", timeout=2), NOWHERE, where(), Silent())
+    assert time.monotonic() - started < 40
     assert caught.value.exit_code == 42
-    assert caught.value.brief == "before_build took longer than 0.4 seconds."
+    assert caught.value.brief == "before_build took longer than 2 seconds."
     assert caught.value.details == "Its last lines:\nbegun"
 
 

@@ -51,10 +51,10 @@ def start(tmp_path):
         if process.exit_code is None:
             os.kill(process.pid, signal.SIGKILL)
         assert enclosure.remove()
-        assert process.wait(5) is not None
+        assert process.wait(20) is not None
 
 
-def find_within(sample, enclosure, seconds=15.0):
+def find_within(sample, enclosure, seconds=30.0):
     end = time.monotonic() + seconds
     while (found := find_excess(sample(), enclosure)) is None and time.monotonic() < end:
         time.sleep(0.02)

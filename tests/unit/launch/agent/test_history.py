@@ -138,15 +138,17 @@ def test_readers_see_only_whole_samples_while_it_is_written_and_after_a_kill(pat
         assert writer.stdout.readline() == b"on\n"
         for reader in readers:
             reader.start()
-        time.sleep(0.4)
+        end = time.monotonic() + 30
+        while len(seen) < 20 and time.monotonic() < end:
+            time.sleep(0.02)
     finally:
         writer.send_signal(signal.SIGKILL)
-        writer.wait(5)
+        writer.wait(20)
         writer.stdout.close()
     for reader in readers:
-        reader.join(10)
+        reader.join(30)
     assert wrong == []
-    assert len(seen) > 3
+    assert len(seen) >= 20
     left = read_history(path)
     assert len(left) >= 49
     history = History(path, 50)

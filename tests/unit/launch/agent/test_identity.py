@@ -54,18 +54,20 @@ def test_a_tree_that_somebody_else_began_is_known_by_its_start(sleeper):
     start = read_stat(sleeper.pid).start
     tree = Tree(sleeper.pid, start, start=start)
     assert [stat.pid for stat in tree.members()] == [sleeper.pid]
-    tree.end(patience=1.0)
-    assert sleeper.wait(5) == -15
+    tree.end(patience=20.0)
+    assert sleeper.wait(20) == -15
 
 
 def test_a_daemon_is_found_by_its_mark_when_its_root_is_gone():
     marked = {**os.environ, "STAGER_INSTANCE_ID": "0123456789abcdef"}
     with subprocess.Popen(["sleep", "1000"], env=marked, start_new_session=True) as daemon:
         try:
-            # Until exec has happened the environment is still ours.
-            time.sleep(0.1)
             start = read_stat(daemon.pid).start
             tree = Tree(2**22 - 1, start, [b"STAGER_INSTANCE_ID=0123456789abcdef\0"], start=start)
+            # Until exec has happened the environment is still ours.
+            end = time.monotonic() + 20
+            while not tree.members() and time.monotonic() < end:
+                time.sleep(0.01)
             assert [stat.pid for stat in tree.members()] == [daemon.pid]
         finally:
             daemon.kill()

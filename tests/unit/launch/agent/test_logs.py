@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from stager.launch.agent import logs, relay
 from stager.launch.agent.log_reading import Follower, sources, tail
 from stager.launch.agent.places import StateDirectory, make_directory
 
-PATIENCE = 10.0
+#: Seconds until something has happened on a machine that does many other things.
+PATIENCE = 30.0
 
 
 @pytest.fixture
@@ -40,13 +42,18 @@ def make_place(state, name, index, identifier):
 
 
 def shell(place, script, **options):
-    """A process that prints into the logs of an instance."""
+    """A process that prints into the logs of an instance; ``go`` in it waits for :func:`let_go`."""
+    script = f"go() {{ while [ ! -e '{place.path}/go' ]; do sleep 0.02; done; }}; {script}"
     outputs = logs.open_outputs(place, **options)
     process = subprocess.Popen(
         ["bash", "-c", script], stdin=subprocess.DEVNULL, stdout=outputs.out, stderr=outputs.err
     )
     outputs.close()
     return process
+
+
+def let_go(place):
+    (place.path / "go").touch()
 
 
 def finish(process, place):
@@ -66,6 +73,12 @@ def relay_of(place):
     return None
 
 
+def ignores(pid, number):
+    with open(f"/proc/{pid}/status") as file:
+        (line,) = [line for line in file if line.startswith("SigIgn:")]
+    return int(line.split()[1], 16) >> (number - 1) & 1
+
+
 def wait_until(is_so):
     end = time.monotonic() + PATIENCE
     while not is_so():
@@ -77,9 +90,10 @@ def wait_until(is_so):
 
 
 def test_out_and_err_are_kept_apart_and_the_relay_ends_with_the_last_writer(place):
-    process = shell(place, "echo to out; echo to err >&2; (sleep 0.3; echo late) & printf 'no end'")
+    process = shell(place, "echo to out; echo to err >&2; (go; echo late) & printf 'no end'")
     assert process.wait(PATIENCE) == 0
     assert logs.is_relayed(place)
+    let_go(place)
     assert logs.wait_until_written(place, PATIENCE)
     assert place.out_log.read_text() == "to out\nno endlate\n"
     assert place.err_log.read_text() == "to err\n"
@@ -137,12 +151,10 @@ for _ in range(1600):
 sys.stderr.write(f"{worst}\\n")
 """
     outputs = logs.open_outputs(place, limit=1_000_000, files=3)
-    began = time.monotonic()
     process = subprocess.Popen([sys.executable, "-c", script], stdout=outputs.out, stderr=outputs.err)
     outputs.close()
-    finish(process, place)
-    assert time.monotonic() - began < 100 / 50 + 3  # 102 MB, 50 MB a second, and two interpreters
-    assert float(place.err_log.read_text()) < 2
+    finish(process, place)  # 102 MB within PATIENCE; it takes about a second where nothing else runs
+    assert float(place.err_log.read_text()) < 5
     assert sum(path.stat().st_size for path in place.logs.glob("out.log*")) <= 3_000_000
     for path in place.logs.glob("out.log*"):
         assert {line for line in path.read_bytes().splitlines() if b"[stager]" not in line} == {b"x" * 99}
@@ -166,24 +178,30 @@ os.killpg(os.getpid(), signal.SIGKILL)
 
 
 def test_another_relay_goes_on_where_one_was_killed(place):
-    process = shell(place, "echo before; sleep 0.8; echo after; echo end >&2; sleep 0.2")
+    process = shell(place, "echo before; go; echo after; echo end >&2")
     wait_until(lambda: place.out_log.exists() and place.out_log.read_text() == "before\n")
     os.kill(relay_of(place), signal.SIGKILL)
     wait_until(lambda: not logs.is_relayed(place))
     assert logs.resume(place)
     assert not logs.resume(place)
+    let_go(place)
     finish(process, place)
     assert (place.out_log.read_text(), place.err_log.read_text()) == ("before\nafter\n", "end\n")
 
 
 def test_the_relay_is_deaf_to_what_ends_others(place):
-    process = shell(place, "sleep 0.6; echo done")
+    process = shell(place, "go; echo done")
     wait_until(lambda: relay_of(place))
-    time.sleep(0.2)  # until it has said so to the kernel
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        wait_until(lambda number=number: ignores(relay_of(place), number))
         os.kill(relay_of(place), number)
+    let_go(place)
     finish(process, place)
     assert place.out_log.read_text() == "done\n"
+
+
+def is_readable(descriptor):
+    return bool(select.select([descriptor], [], [], 0)[0])
 
 
 class SlowFile:
@@ -213,8 +231,7 @@ def test_what_a_slow_disk_does_not_take_is_dropped_counted_and_told():
         os.write(into, b"%09d\n" % number)
     assert time.monotonic() - began < PATIENCE  # the writer did not wait
     file.may.set()
-    wait_until(lambda: stream.dropped_lines)
-    time.sleep(0.1)
+    wait_until(lambda: stream.dropped_lines and not is_readable(out) and not stream._pending)
     os.write(into, b"last\n")
     os.close(into)
     for thread in threads:
@@ -245,9 +262,10 @@ def test_a_file_that_cannot_be_written_loses_lines_and_nothing_else(tmp_path):
 
 
 def test_we_can_say_something_in_the_log_ourselves(place):
-    process = shell(place, "echo one >&2; sleep 0.4; echo two >&2", limit=1000)
+    process = shell(place, "echo one >&2; go; echo two >&2", limit=1000)
     wait_until(lambda: place.err_log.exists() and place.err_log.read_text())
     logs.add_line(place, "over its memory: 600 of 512 MiB")
+    let_go(place)
     finish(process, place)
     assert place.err_log.read_text() == "one\n[stager] over its memory: 600 of 512 MiB\ntwo\n"
     assert logs.dropped_bytes(place) == 0
@@ -313,7 +331,7 @@ def test_the_command_shows_the_last_lines(place, state, stager_cli):
 
 
 def test_the_command_follows_also_instances_that_come_later(place, state):
-    process = shell(place, "echo first; sleep 1.5; echo second >&2")
+    process = shell(place, "echo first; go; echo second >&2")
     wait_until(lambda: place.out_log.exists() and place.out_log.read_text())
     command = [sys.executable, "-m", "stager", "logs", "-f", "--json", "--state-dir", str(state.path)]
     follower = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -321,6 +339,7 @@ def test_the_command_follows_also_instances_that_come_later(place, state):
         assert json.loads(follower.stdout.readline())["line"] == "first"
         later = make_place(state, "shop", 1, "def2")
         finish(shell(later, "echo third"), later)
+        let_go(place)
         lines = [json.loads(follower.stdout.readline()) for _ in range(2)]
         assert sorted((one["index"], one["stream"], one["line"]) for one in lines) == [
             (0, "err", "second"),

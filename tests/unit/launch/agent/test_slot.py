@@ -76,12 +76,12 @@ def test_a_wait_for_the_next_start_ends_when_it_is_not_wanted_any_more(applicati
     monkeypatch.setattr(module, "FIRST_DELAY", 60.0)
     slot = Slot(application, 0, None, Watch(), lambda: None)
     slot.start()
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while not slot.is_settled and time.monotonic() < end:
         time.sleep(0.01)
     application.record = dataclasses.replace(application.record, is_stopped=True)
     slot.wake()
-    slot.join(10)
+    slot.join(30)
     assert slot.is_done
 
 
