@@ -5,11 +5,23 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 LOOPBACK = "127.0.0.1"
-_LISTEN = "0A"
+_LISTEN = 10
+
+# sock_diag(7), of which Python's socket module knows no names.
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_REQUEST_DUMP = 0x301
+_ERROR, _DONE = 2, 3
+_HEADER = struct.Struct("=IHHII")
+#: Family, protocol, what else is wanted (nothing), the states that are; a socket's own names are left out.
+_QUESTION = struct.Struct("=BBBxI48x")
+#: Port, address, inode; what is between them does not matter here.
+_ANSWER = struct.Struct("=4x2s2x16s44xI")
 
 
 class Listener(NamedTuple):
@@ -44,20 +56,47 @@ def is_port_free(port: int) -> bool:
 
 
 def listeners() -> tuple[Listener, ...]:
-    """Every listening TCP socket of the host."""
-    found: list[Listener] = []
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            with open(table, encoding="ascii") as file:
-                lines = file.readlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            fields = line.split()
-            if fields[3] == _LISTEN:
-                address, port = fields[1].split(":")
-                found.append(Listener(_address(address), int(port, 16), int(fields[9])))
-    return tuple(found)
+    """Every listening TCP socket of the host.
+
+    The kernel is asked for these alone, which takes it 0.1 ms: its tables in /proc have all connections, and
+    take 8 ms without any. They are read where it does not answer, as in some containers.
+    """
+    try:
+        return tuple(one for family in (socket.AF_INET, socket.AF_INET6) for one in _ask_kernel(family))
+    except OSError:
+        return tuple(one for table in ("/proc/net/tcp", "/proc/net/tcp6") for one in _read_table(table))
+
+
+def _ask_kernel(family: int) -> Iterator[Listener]:
+    question = _QUESTION.pack(family, socket.IPPROTO_TCP, 0, 1 << _LISTEN)
+    header = _HEADER.pack(_HEADER.size + len(question), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG) as kernel:
+        kernel.send(header + question)
+        while True:
+            data = kernel.recv(1 << 17)
+            while data:
+                size, kind, *_ = _HEADER.unpack_from(data)
+                if kind == _DONE:
+                    return
+                if kind == _ERROR:
+                    raise OSError(-int.from_bytes(data[16:20], sys.byteorder, signed=True), "sock_diag")
+                port, address, inode = _ANSWER.unpack_from(data, _HEADER.size)
+                packed = address[:4] if family == socket.AF_INET else address
+                yield Listener(socket.inet_ntop(family, packed), int.from_bytes(port, "big"), inode)
+                data = data[-(-size // 4) * 4 :]
+
+
+def _read_table(path: str) -> Iterator[Listener]:
+    try:
+        with open(path, encoding="ascii") as file:
+            lines = file.readlines()[1:]
+    except OSError:
+        return
+    for line in lines:
+        fields = line.split()
+        if int(fields[3], 16) == _LISTEN:
+            address, port = fields[1].split(":")
+            yield Listener(_address(address), int(port, 16), int(fields[9]))
 
 
 def listeners_of(pids: Iterable[int]) -> tuple[Listener, ...]:

@@ -50,6 +50,17 @@ def test_listeners_are_found_with_their_address(family, address):
         assert expected in ports.listeners()
         assert expected in ports.listeners_of([os.getpid()])
         assert expected not in ports.listeners_of([os.getppid()])
+        tables = [one for table in ("tcp", "tcp6") for one in ports._read_table(f"/proc/net/{table}")]
+        assert expected in tables
+
+
+def test_listeners_are_found_where_the_kernel_may_not_be_asked(monkeypatch):
+    def refuse(family):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(ports, "_ask_kernel", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert server.getsockname()[1] in {one.port for one in ports.listeners_of([os.getpid()])}
 
 
 def test_connections_are_no_listeners():
