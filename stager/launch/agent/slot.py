@@ -100,6 +100,7 @@ class Slot(threading.Thread):
                 self.running.end()
         finally:
             self._end_turn()
+            self.application.ports.give_back(self._port)
             self.is_done = self.is_settled = True
             self._on_change()
 
