@@ -28,7 +28,7 @@ from stager.launch.agent.supervisor import forget
 from stager.launch.agent.watching import Watch
 from stager.launch.ports import listeners
 
-#: KiB. What threads leave of their heaps, measured: 2000 after a thousand; a leak of 5 KiB each would be more.
+#: KiB. What threads leave of their heaps is 2000 after a thousand; a leak of 5 KiB each would be more.
 MOST_GROWTH = 4096
 PATIENCE = 60.0
 #: Starts in 20 ms: the cycles are to be the agent's, not Python's.
