@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from stager.model.detection import Detection
 from stager.model.finding import Finding
+from stager.model.frozen import dataclass
 from stager.model.host import HostFacts, HostTool
 from stager.model.plan import BuildPlan, Command, Limits
 from stager.model.source_tree import SourceTree

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from stager.archive.complaint import Complaint
+from stager.model.frozen import dataclass
 
 #: Bytes that an archive may hold when it is unpacked, unless the user says otherwise.
 DEFAULT_MAX_SIZE = 2 << 30

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from stager.errors import DropletCorrupt, SourceUnreadable, StagerError, UnsafeSource
+from stager.model.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

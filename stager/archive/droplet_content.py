@@ -7,7 +7,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from stager.archive.writer import MANIFEST_FILE
 from stager.errors import DropletCorrupt
 from stager.model.droplet import Layer, Manifest
 from stager.model.entry import Kind
+from stager.model.frozen import dataclass
 
 CHUNK = 1 << 20
 _FORMATS = {b"\x1f\x8b": "tar.gz", b"\x28\xb5": "tar.zst"}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from stager.archive.needles import Hit
 from stager.model.droplet import Layer
+from stager.model.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

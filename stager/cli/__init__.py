@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ COMMANDS = {
 
 #: Called by stager itself.
 HIDDEN = frozenset({"supervise"})
+
+_ALLOCATIONS = 50_000
 
 
 class Commands(click.Group):
@@ -91,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     from stager.cli.ending import run
     from stager.cli.streams import open_closed_streams, settle_stdout
 
+    # A command makes objects and keeps them; to look for cycles among them every 700 takes 10 ms of a build.
+    gc.set_threshold(_ALLOCATIONS)
     open_closed_streams()
     exit_code = run(stager, list(sys.argv[1:] if arguments is None else arguments))
     settle_stdout()

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from stager.model.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

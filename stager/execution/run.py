@@ -9,10 +9,10 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from stager.execution.marked import end_marked
+from stager.model.frozen import dataclass
 
 #: From fork to exec takes milliseconds.
 _STARTING_SECONDS = 0.1

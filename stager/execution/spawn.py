@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from stager.model.frozen import dataclass
 
 _KIB = 1024
 #: bash as startup's own first line has it: with -p nobody's BASH_ENV runs here, and unlike dash it passes

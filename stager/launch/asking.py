@@ -8,12 +8,12 @@ import string
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
 
 from stager.launch.deadline import Deadline
 from stager.launch.ports import LOOPBACK
+from stager.model.frozen import dataclass
 from stager.model.plan import Health
 
 #: Between two looks whether it is still worth waiting for an answer.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from stager.launch import ports
@@ -18,6 +18,7 @@ from stager.launch.stopping import stop
 from stager.launch.workers import Footprint, measure, round_up
 from stager.model.droplet import Manifest, Sign
 from stager.model.finding import Boot, Finding
+from stager.model.frozen import dataclass
 from stager.model.plan import Process
 
 WEB = "web"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+
+from stager.model.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

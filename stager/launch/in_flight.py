@@ -5,13 +5,13 @@ from __future__ import annotations
 import http.client
 import select
 from contextlib import suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from stager.launch.asking import Answer, ask, read_answer
 from stager.launch.deadline import Deadline
 from stager.launch.ports import LOOPBACK
 from stager.model.finding import Finding
+from stager.model.frozen import dataclass
 
 CHECK = "in-flight"
 BODY = b"stager=" + b"x" * 1017

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from stager.execution.spawn import Account, Spawned, spawn
@@ -19,6 +19,7 @@ from stager.launch import ports
 from stager.launch.log import Log
 from stager.launch.processes import ProcessStat, Tree, read_environment, real_uid, ticks_now
 from stager.launch.workers import find_workers
+from stager.model.frozen import dataclass
 from stager.model.memory import MIB
 from stager.model.plan import Limits
 

@@ -13,7 +13,6 @@ import socket
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from stager.launch.asking import ask, is_good, target
@@ -21,6 +20,7 @@ from stager.launch.deadline import Deadline
 from stager.launch.instance import Instance
 from stager.launch.ports import LOOPBACK
 from stager.model.droplet import Sign
+from stager.model.frozen import dataclass
 from stager.model.plan import Health
 
 _FIRST_PAUSE = 0.005

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import http.client
 import time
-from dataclasses import dataclass
 
 from stager.launch import in_flight, ports
 from stager.launch.deadline import Deadline
 from stager.launch.in_flight import Flight, HeldRequest
 from stager.launch.instance import Instance
 from stager.model.finding import Finding
+from stager.model.frozen import dataclass
 from stager.model.plan import Process
 
 #: For bash, /proc and the kernel, beside the two periods of grace that ``stop`` may use up.

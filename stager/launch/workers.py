@@ -6,9 +6,9 @@ import os
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from stager.launch.processes import ProcessStat
+from stager.model.frozen import dataclass
 from stager.model.memory import MIB
 
 _KIB = 1024

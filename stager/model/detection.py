@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from stager.model.frozen import dataclass
 
 
 class Strength(enum.IntEnum):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import field, is_dataclass
 from typing import Any, Literal
 
 from stager.errors import DropletCorrupt
+from stager.model.frozen import dataclass
 from stager.model.host import HostTool
 from stager.model.plan import Health, Limits, PrivateFile, Process, Shell
 from stager.model.typed import WrongShape, read

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
+
+from stager.model.frozen import dataclass
 
 Level = Literal["error", "warning", "skipped", "info"]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from stager.model.frozen import dataclass
 
 When = Literal["build", "run", "both"]
 

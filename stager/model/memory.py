@@ -6,7 +6,7 @@ a test holds the two against each other over a grid of budgets and cores.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from stager.model.frozen import dataclass
 
 MIB = 1 << 20
 DEFAULT_MEMORY = 512 * MIB

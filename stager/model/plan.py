@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from stager.model.frozen import dataclass
 from stager.model.host import HostTool
 from stager.model.memory import DEFAULT_MEMORY, WorkerModel
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from stager.errors import StagerError
 from stager.model.detection import Detected
 from stager.model.droplet import Runtime, plain
 from stager.model.finding import Verification
+from stager.model.frozen import dataclass
 from stager.model.plan import Limits, Process, Shell
 from stager.model.reporter import Reporter
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import BinaryIO, Literal
+
+from stager.model.frozen import dataclass
 
 Format = Literal["tar.gz", "tar.zst", "dir"]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from stager.errors import UsageError
 from stager.execution.workspace import Workspace
 from stager.model.droplet import Manifest
 from stager.model.entry import Entry, Kind, file_of_bytes
+from stager.model.frozen import dataclass
 from stager.model.plan import BuildPlan, RunCommand
 from stager.model.reporter import Reporter
 from stager.model.request import Request

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from stager.errors import ConfigurationError, TemplateFailed
 from stager.model.droplet import Manifest
+from stager.model.frozen import dataclass
 from stager.model.host import HostTool
 from stager.model.memory import MIB, WorkerModel
 from stager.model.plan import Argv, Companion, PrivateFile, Process, Shell

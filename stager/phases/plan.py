@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from stager.buildpack import Check, PlanContext
 from stager.errors import ConfigurationError, NoStartCommand, PlanError, PluginBroken, StagerError
 from stager.model.droplet import Runtime
+from stager.model.frozen import dataclass
 from stager.model.host import HostFacts, HostTool, ToolFact
 from stager.model.plan import BuildPlan, Process, RunHook
 from stager.model.reporter import Reporter

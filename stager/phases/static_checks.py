@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from stager.buildpack import Check, DropletView
@@ -13,6 +12,7 @@ from stager.execution.host import SBIN
 from stager.execution.probe import probe
 from stager.model.droplet import Manifest
 from stager.model.finding import Finding
+from stager.model.frozen import dataclass
 from stager.model.host import ToolFact
 from stager.model.plan import SyntaxCheck
 

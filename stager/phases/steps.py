@@ -6,12 +6,13 @@ import os
 import re
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from stager.errors import HostToolMissing, OfflineNotCached, StepFailed, StepTimedOut
 from stager.execution.host import SBIN
 from stager.execution.run import Outcome, run
+from stager.model.frozen import dataclass
 from stager.model.host import HostFacts
 from stager.model.plan import BuildPlan, RunCommand, RunHook, Step
 from stager.model.reporter import Reporter

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from stager.errors import ConfigurationError
+from stager.model.frozen import dataclass
 from stager.model.host import HostTool
 from stager.model.plan import Argv, RenderedFile
 

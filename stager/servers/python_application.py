@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from stager.model.frozen import dataclass
 from stager.model.host import HostTool
 from stager.model.plan import Process, RenderedFile
 

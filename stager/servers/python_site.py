@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from stager.errors import ConfigurationError
+from stager.model.frozen import dataclass
 from stager.model.plan import RenderedFile
 from stager.servers.python_application import Interface, Mount, PythonApplication, PythonServer
 

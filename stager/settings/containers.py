@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from stager.errors import ConfigurationError, StagerError
 from stager.model.droplet import plain
+from stager.model.frozen import dataclass
 from stager.settings import units
 from stager.settings.kinds import About, Kind
 from stager.settings.values import Items, Scalar, Section, Value, is_null, joined, nearest, problem

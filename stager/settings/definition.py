@@ -6,10 +6,11 @@ Validation, JSON Schema, ``STAGER_*`` variables, ``--set`` and the reference pag
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
 from stager.errors import PluginBroken
+from stager.model.frozen import dataclass
 from stager.model.plan import Command, Health, Limits
 from stager.settings.containers import Broken, Either, Field, Record
 from stager.settings.fields import record_of

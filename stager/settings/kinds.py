@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from stager.errors import ConfigurationError
+from stager.model.frozen import dataclass
 from stager.settings.values import Scalar, Value, described, problem
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from stager.errors import ConfigurationError, PluginBroken, StagerError
+from stager.model.frozen import dataclass
 from stager.model.plan import Command, Health, Limits
 from stager.settings.definition import Definition, HealthKeys, Hooks, define
 from stager.settings.environment import read_environment

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from stager.model.frozen import dataclass
 from stager.model.plan import Shell
 from stager.settings import units
 from stager.settings.kinds import About, Kind

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from stager.errors import ConfigurationError
+from stager.model.frozen import dataclass
 
 #: ``untyped`` is what comes from an environment variable or a flag: text that may stand for anything.
 ScalarKind = Literal["text", "number", "boolean", "null", "untyped"]

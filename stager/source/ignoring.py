@@ -6,11 +6,11 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from stager.errors import ConfigurationError, SourceUnreadable
+from stager.model.frozen import dataclass
 from stager.source.gitignore import Pattern, Patterns, understand
 
 #: In the order in which they are read: of two rules for one path the later decides.
@@ -21,6 +21,7 @@ ALWAYS = frozenset({
 })  # fmt: skip
 #: Left out where they hold a virtual environment: it names its own place, and the interpreter's.
 ENVIRONMENTS = frozenset({"venv", ".venv", "env", ".env", "virtualenv"})
+_SUSPECTS = ALWAYS | ENVIRONMENTS
 #: Left out of the root: what an earlier build put there, or a killed one left half written.
 DROPLETS = re.compile(r".*\.droplet\.(tar\.gz|tgz|tar\.zst|tar)(\..*)?", re.DOTALL)
 _MAX_BYTES = 1 << 20
@@ -53,6 +54,10 @@ class Ignoring:
     excluded: frozenset[str] = frozenset()
     patterns: Patterns | None = None
     root: str = ""
+
+    def suspects(self, directory: str) -> frozenset[str] | None:
+        """The only names in a directory that :meth:`ignores` has to be asked about; None for all of them."""
+        return None if not directory or self.patterns or self.excluded else _SUSPECTS
 
     def ignores(self, path: str, name: str, *, is_directory: bool) -> bool:
         """Whether ``path``, whose last component is ``name``, is left out; its parents are not."""

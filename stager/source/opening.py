@@ -7,7 +7,6 @@ import os
 import re
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
@@ -15,6 +14,7 @@ from stager.archive.allowance import DEFAULT_MAX_SIZE, Allowance
 from stager.archive.complaint import upload
 from stager.archive.reader import unpack
 from stager.errors import PackError, SourceUnreadable, UsageError
+from stager.model.frozen import dataclass
 from stager.source.ignoring import ALWAYS, ignoring_for
 from stager.source.tree import Tree
 from stager.source.zip_source import MAGIC as ZIP_MAGIC

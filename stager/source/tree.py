@@ -178,15 +178,17 @@ class Tree:
             yield Entry(top, Kind.DIRECTORY, 0o755, "")
         host = f"{os.fspath(self._root).rstrip('/')}/"
         flags, sizes = index.flags, index.sizes
+        # Looked up once: an enumeration takes its time.
+        file, directory, link = Kind
         for path, place in index.walk(below, frozenset(leave_out)):
             flag = flags[place]
-            if flag & ~EXECUTABLE == Kind.FILE:
+            if flag & ~EXECUTABLE == file:
                 mode = 0o755 if flag & EXECUTABLE else 0o644
-                yield Entry(start + path, Kind.FILE, mode, host + path, sizes[place])
-            elif flag == Kind.DIRECTORY:
-                yield Entry(start + path, Kind.DIRECTORY, 0o755, "")
+                yield Entry(start + path, file, mode, host + path, sizes[place])
+            elif flag == directory:
+                yield Entry(start + path, directory, 0o755, "")
             else:
-                yield Entry(start + path, Kind.LINK, 0o755, index.links[path])
+                yield Entry(start + path, link, 0o755, index.links[path])
 
     def _real(self, path: str) -> str | None:
         """The path without links, ``.`` and ``..``; None where it leaves the tree or goes in circles.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import types
 from dataclasses import dataclass
 
@@ -61,8 +63,12 @@ class EntryPoint:
 
 
 @pytest.fixture
-def installed(monkeypatch):
+def installed(monkeypatch, tmp_path):
     """Load a registry of these packages alone: ``installed(ruby=plugin(…))``."""
+    information = tmp_path / "some-1.0.dist-info"
+    information.mkdir()
+    (information / "entry_points.txt").write_text("[console_scripts]\nsome = some\n[stager]\nsome = some\n")
+    monkeypatch.setattr("sys.path", [os.fspath(tmp_path), *sys.path])
 
     def load(built_in=(), **packages):
         points = [EntryPoint(name.replace("_", "-"), found) for name, found in packages.items()]
@@ -228,3 +234,32 @@ def test_equal_packages_give_equal_registries(installed):
     forth = installed(**packages)
     back = installed(**dict(reversed(packages.items())))
     assert list(forth.buildpacks) == list(back.buildpacks)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """How often the installed packages were asked for their entry points."""
+    times = []
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: times.append(group) or [])
+    return times
+
+
+def test_packages_are_not_asked_where_none_can_have_an_answer(asked, monkeypatch, tmp_path):
+    (tmp_path / "other-1.0.dist-info").mkdir()
+    (tmp_path / "other-1.0.dist-info/entry_points.txt").write_text("[console_scripts]\nstager = x\n")
+    (tmp_path / "bare-1.0.dist-info").mkdir()
+    monkeypatch.setattr("sys.path", [os.fspath(tmp_path), os.fspath(tmp_path / "gone"), *sys.path])
+    load_registry()
+    assert asked == []
+
+
+@pytest.mark.parametrize("name", ["packages.zip", "one.egg"])
+def test_packages_are_asked_where_a_quick_look_does_not_tell(asked, monkeypatch, tmp_path, name):
+    if name.endswith(".zip"):
+        (tmp_path / name).touch()
+        monkeypatch.setattr("sys.path", [*sys.path, os.fspath(tmp_path / name)])
+    else:
+        (tmp_path / name).mkdir()
+        monkeypatch.setattr("sys.path", [*sys.path, os.fspath(tmp_path)])
+    load_registry()
+    assert asked == ["stager"]

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from stager.errors import UsageError
@@ -19,6 +19,7 @@ from stager.launch.agent.events import Events
 from stager.launch.agent.places import ApplicationPlace
 from stager.launch.agent.records import ApplicationRecord, EnvironmentRecord, InstanceRecord
 from stager.launch.instance import Launch
+from stager.model.frozen import dataclass
 from stager.model.memory import MIB
 from stager.model.plan import Limits, Process
 

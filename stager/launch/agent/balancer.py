@@ -16,7 +16,6 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,6 +28,7 @@ from stager.launch.agent.records import ProcessRecord, to_document
 from stager.launch.deadline import Deadline
 from stager.launch.ports import LOOPBACK
 from stager.launch.processes import ProcessStat, read_stat, send_signal
+from stager.model.frozen import dataclass
 from stager.model.plan import Health
 from stager.rendering import Renderer
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from stager.launch.agent.history import Sample, cpu_shares
 from stager.launch.agent.page import Shown
 from stager.launch.agent.plots import CPU, DISK, MEMORY, lately, sparkline
 from stager.launch.agent.records import ALIVE
+from stager.model.frozen import dataclass
 
 _GAP = "  "
 _NOTHING = "-"

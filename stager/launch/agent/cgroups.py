@@ -7,11 +7,12 @@ import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
 from stager.launch.processes import read_stat, send_signal
+from stager.model.frozen import dataclass
 
 Version = Literal["cgroup2", "cgroup1"]
 

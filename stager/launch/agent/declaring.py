@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from stager.errors import UsageError
@@ -16,6 +16,7 @@ from stager.launch.agent.overview import look_at
 from stager.launch.agent.passage import demand_passage
 from stager.launch.agent.places import ApplicationPlace, StateDirectory
 from stager.launch.agent.records import ALIVE, ApplicationRecord, EnvironmentRecord, InstanceLimits, Restart
+from stager.model.frozen import dataclass
 
 _SUFFIXES = (".droplet.tar.gz", ".droplet.tar.zst", ".tar.gz", ".tar.zst", ".tgz", ".tar")
 

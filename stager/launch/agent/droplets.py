@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from stager.archive.content_checks import check_content
@@ -16,6 +15,7 @@ from stager.execution.workspace import remove_tree
 from stager.launch.agent.places import ApplicationPlace
 from stager.model.droplet import Manifest
 from stager.model.finding import Finding
+from stager.model.frozen import dataclass
 
 _SHOWN = 10
 

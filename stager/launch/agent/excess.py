@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from stager.archive.allowance import in_units
 from stager.launch.agent.history import Sample
 from stager.launch.agent.limits import Enclosure
+from stager.model.frozen import dataclass
 
 #: The kernel ends a group's processes when it has come this near to its limit; with a smaller peak it was
 #: the host, or a group above, that had no memory left.

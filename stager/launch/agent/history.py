@@ -7,8 +7,9 @@ import struct
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from stager.model.frozen import dataclass
 
 #: One hour of a sample every two seconds, in 128 KiB.
 CAPACITY = 1800

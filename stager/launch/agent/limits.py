@@ -6,13 +6,13 @@ import json
 import resource
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from stager.execution.spawn import Confinement
 from stager.launch.agent.cgroups import ControlGroup, as_paths, hierarchies, make_group
 from stager.launch.agent.places import write_json
 from stager.launch.agent.records import InstanceLimits, Means
+from stager.model.frozen import dataclass
 
 #: Microseconds over which processor time is measured out, the kernel's own choice.
 _PERIOD = 100_000

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from stager.launch.agent.application import Application
@@ -14,6 +13,7 @@ from stager.launch.agent.running import Running
 from stager.launch.deadline import Deadline
 from stager.launch.diagnosis import describe_exit, explain
 from stager.launch.readiness import Readiness, wait_until_ready
+from stager.model.frozen import dataclass
 
 #: A process that nobody asks is taken for ready when it still runs after so many seconds.
 SETTLE_SECONDS = 1.0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from stager.errors import UsageError
 from stager.launch.agent.logs import STREAMS
 from stager.launch.agent.places import InstancePlace, StateDirectory
+from stager.model.frozen import dataclass
 
 _BLOCK = 1 << 16
 #: More than any log has.

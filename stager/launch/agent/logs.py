@@ -14,13 +14,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from stager.execution.detached import start_detached
 from stager.execution.spawn import Account
 from stager.launch.agent import relay
 from stager.launch.agent.places import InstancePlace
+from stager.model.frozen import dataclass
 
 #: Of one file, in bytes; and how many files a stream has, the current one included.
 FILE_BYTES = 10_000_000

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from stager.errors import UsageError
 from stager.launch.agent.identity import is_running
 from stager.launch.agent.places import ApplicationPlace, StateDirectory
 from stager.launch.agent.records import ALIVE, ApplicationRecord, InstanceRecord
+from stager.model.frozen import dataclass
 
 #: A shorter piece of an instance's id would be a name's most of the time.
 _LEAST_ID = 4

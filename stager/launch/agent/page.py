@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 
 from stager.launch.agent.history import Sample, cpu_shares
 from stager.launch.agent.plots import CPU, DISK, FDS, MEMORY, TASKS, Point, Quantity, svg
 from stager.launch.agent.records import InstanceRecord
+from stager.model.frozen import dataclass
 
 #: The policy forbids whatever a name of somebody's application might try to bring in.
 _HEAD = """<!DOCTYPE html>

@@ -15,7 +15,6 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +29,7 @@ from stager.launch.agent.records import (
     from_document,
     to_document,
 )
+from stager.model.frozen import dataclass
 from stager.model.typed import WrongShape
 
 __all__ = [

@@ -7,9 +7,10 @@ a missing one has its default.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from typing import Any, Literal, TypeVar
 
+from stager.model.frozen import dataclass
 from stager.model.memory import DEFAULT_MEMORY
 from stager.model.typed import read
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from stager.launch.agent.balancer import DRAIN_SECONDS, Balancer, Server
+from stager.model.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from stager.launch.agent import logs
 from stager.launch.agent.census import Root
@@ -13,6 +12,7 @@ from stager.launch.agent.excess import find_excess, tell_excess
 from stager.launch.agent.history import History, Sample
 from stager.launch.agent.running import Running
 from stager.launch.agent.usage import Sampler
+from stager.model.frozen import dataclass
 
 PERIOD = 2.0
 

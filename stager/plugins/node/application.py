@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from stager.buildpack import PlanContext
 from stager.errors import NoStartCommand
+from stager.model.frozen import dataclass
 from stager.model.plan import Command, Shell
 from stager.model.source_tree import SourceTree
 from stager.plugins.node.build_scripts import BuildScripts, read_build_scripts, runs_on_install

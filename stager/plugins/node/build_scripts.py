@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from stager.errors import ConfigurationError
+from stager.model.frozen import dataclass
 from stager.plugins.node.manifest import Package
 from stager.plugins.node.names import printable
 from stager.plugins.node.toolkits import Toolkit

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.node.locks import LARGEST, Lock
 from stager.plugins.node.manifest import Package

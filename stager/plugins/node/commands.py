@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from stager.model.frozen import dataclass
 from stager.plugins.node.managers import PackageManager
 
 #: Where package managers are put that the host does not have.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from stager.errors import NoStartCommand
+from stager.model.frozen import dataclass
 from stager.model.plan import Argv, Shell
 from stager.model.source_tree import SourceTree
 from stager.plugins.node.development import unwatched

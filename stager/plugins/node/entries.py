@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from stager.errors import NoStartCommand
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.node.configuration import folder_of, without_comments
 from stager.plugins.node.environment import NODE

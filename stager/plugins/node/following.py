@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from stager.errors import NoStartCommand
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.node.manifest import Package, read_package
 from stager.plugins.node.names import inside, printable

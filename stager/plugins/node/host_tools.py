@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 
+from stager.model.frozen import dataclass
 from stager.model.host import HostFacts, HostTool
 from stager.plugins.node.versions import NODES, Node
 

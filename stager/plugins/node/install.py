@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from stager.model.frozen import dataclass
 from stager.model.plan import RunCommand
 from stager.plugins.node.commands import (
     MANAGERS,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from stager.model.frozen import dataclass
 from stager.plugins.node.toolkits import HOST, LISTEN, PORT
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from stager.errors import ConfigurationError, ConflictingLockFiles
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.node.locks import LARGEST, REMEDIES, Lock
 from stager.plugins.node.manifest import Package

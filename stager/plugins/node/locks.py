@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from stager.errors import ConfigurationError, ConflictingLockFiles
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 
 #: Lock file -> who writes it. The first of one manager is the one that it reads itself.

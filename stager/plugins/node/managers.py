@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from stager.errors import ConfigurationError, ConflictingLockFiles
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.node.lock_gaps import find_gaps, gap_warning
 from stager.plugins.node.locks import Lock, find_lock

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from stager.errors import ConfigurationError
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.node.json_text import JsonText, read_json
 from stager.plugins.node.names import printable

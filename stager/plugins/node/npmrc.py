@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 
 NPMRC = ".npmrc"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+
+from stager.model.frozen import dataclass
 
 #: What `sh` does something about, outside of quotes.
 _SPECIAL = frozenset("|;<>`()*?[#!&\n$")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from stager.errors import ConfigurationError, NoStartCommand
+from stager.model.frozen import dataclass
 from stager.model.plan import Argv, Shell
 from stager.model.source_tree import SourceTree
 from stager.plugins.node.composing import composed

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from stager.model.frozen import dataclass
 from stager.model.plan import Argv
 from stager.model.source_tree import SourceTree
 from stager.plugins.node.configuration import configuration, folder_of, is_set, setting

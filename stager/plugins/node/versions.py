@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from stager.errors import HostToolMissing, UnsupportedVersion
+from stager.model.frozen import dataclass
 from stager.model.host import HostFacts, HostTool
 from stager.plugins.node.asked import Wanted, wanted_versions
 from stager.plugins.node.ranges import exact_version, is_allowed

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from stager.errors import ConfigurationError
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.php.install import installed_directories
 from stager.plugins.php.layouts import Layout, find_layout

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from stager.errors import ConfigurationError
+from stager.model.frozen import dataclass
 from stager.model.host import HostFacts, HostTool
 from stager.plugins.php.constraints import NotAConstraint, is_satisfied
 from stager.plugins.php.options import Server

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from stager.errors import ConfigurationError
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.php.ini import checked_name, parse_ini, plain_value
 from stager.plugins.php.options import PhpOptions, Server

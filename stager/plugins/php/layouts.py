@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.php.manifest import Composer
 

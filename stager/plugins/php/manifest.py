@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from stager.errors import ConfigurationError, ConflictingLockFiles
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.php.content_hash import content_hash
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
 
+from stager.model.frozen import dataclass
 from stager.model.plan import Command, Shell
 
 _LAUNCHER = re.compile(r"(?:\S*/)?heroku-php-(apache2|nginx)")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from stager.model.frozen import dataclass
 from stager.model.plan import Process, RenderedFile
 from stager.model.source_tree import SourceTree
 from stager.plugins.php.document_root import DocumentRoot

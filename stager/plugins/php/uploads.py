@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from stager.model.frozen import dataclass
 from stager.plugins.php.ini import MIB, size_bytes
 from stager.plugins.php.ini_files import Setting
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from stager.errors import ConfigurationError, NoStartCommand
+from stager.model.frozen import dataclass
 from stager.model.plan import Command
 from stager.model.source_tree import SourceTree
 from stager.plugins.python_wsgi.options import PythonOptions

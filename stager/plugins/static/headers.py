@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from stager.errors import ConfigurationError
+from stager.model.frozen import dataclass
 from stager.plugins.static.paths import Pattern, pattern_of
 
 NAME = "_headers"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 
 #: What stands before the program of a script: variables, and programs that run another one.

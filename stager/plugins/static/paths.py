@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote
+
+from stager.model.frozen import dataclass
 
 #: What no pattern between Apache's quotes can mean: mod_rewrite knows no escape for a quote, takes a
 #: backslash as it is where other modules take it for an escape, and ^ means something in brackets.

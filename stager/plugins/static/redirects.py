@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote
 
+from stager.model.frozen import dataclass
 from stager.plugins.static.paths import Pattern, literal, pattern_of
 
 NAME = "_redirects"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from stager.errors import ConfigurationError
+from stager.model.frozen import dataclass
 from stager.model.memory import WorkerModel
 from stager.model.plan import Process, RenderedFile
 from stager.plugins.static.headers import Headers

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from stager.errors import ConfigurationError, PlanError
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.static.bundlers import find_bundler
 from stager.plugins.static.detection import BUILDING, INDEX, KNOWN, is_server

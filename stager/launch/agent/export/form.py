@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from stager.errors import UsageError
 from stager.launch.stopping import STOP_MARGIN
 from stager.model.droplet import Manifest
+from stager.model.frozen import dataclass
 from stager.model.plan import Process
 
 #: What the ancestor allowed an instance, too (ulimit -u 512).

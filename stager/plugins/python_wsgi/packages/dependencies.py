@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from stager.errors import PlanError
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.python_wsgi.packages.locks import LOCKS, find_lock, locked_names
 from stager.plugins.python_wsgi.packages.manifests import read_toml, table

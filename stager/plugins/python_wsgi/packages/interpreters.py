@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 
 from stager.errors import HostToolMissing, UnsupportedVersion
+from stager.model.frozen import dataclass
 from stager.model.host import HostFacts, HostTool
 from stager.plugins.python_wsgi.packages.versions import Wanted, exact_version, is_allowed, wanted_versions
 

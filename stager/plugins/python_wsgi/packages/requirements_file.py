@@ -6,9 +6,10 @@ import codecs
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from stager.errors import ConfigurationError, PlanError
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 
 #: pip's own rules: a comment begins at the line's start or after white space; a backslash joins lines.

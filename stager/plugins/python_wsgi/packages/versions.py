@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
-from dataclasses import dataclass
 from typing import Any
 
 from stager.errors import ConfigurationError, SourceUnreadable, UnsupportedVersion
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.python_wsgi.packages.manifests import read_toml, table
 

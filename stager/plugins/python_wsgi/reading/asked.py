@@ -6,9 +6,10 @@ import ast
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from stager.errors import ConfigurationError
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.python_wsgi.reading.callables import callables, describe
 from stager.plugins.python_wsgi.reading.django import DjangoProject, find_projects

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 
+from stager.model.frozen import dataclass
 from stager.plugins.python_wsgi.reading import libraries, shapes
 from stager.plugins.python_wsgi.reading.modules import imports_of
 from stager.plugins.python_wsgi.reading.places import printable

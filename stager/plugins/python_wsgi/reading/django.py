@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.python_wsgi.reading.modules import Modules, imports_of, is_dotted, joined
 from stager.plugins.python_wsgi.reading.places import is_installed, printable

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from stager.model.frozen import dataclass
 from stager.plugins.python_wsgi.reading.django import DjangoProject
 from stager.servers.python_application import Interface, Mount
 

@@ -7,9 +7,9 @@ import keyword
 import re
 import sys
 import warnings
-from dataclasses import dataclass
 
 from stager.errors import PlanError, SourceUnreadable
+from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
 from stager.plugins.python_wsgi.reading.places import printable
 

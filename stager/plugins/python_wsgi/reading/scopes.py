@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from stager.model.frozen import dataclass
 from stager.plugins.python_wsgi.reading.modules import Module
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

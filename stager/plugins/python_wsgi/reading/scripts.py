@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from stager.model.frozen import dataclass
 from stager.plugins.python_wsgi.reading import libraries
 from stager.plugins.python_wsgi.reading.libraries import names
 from stager.plugins.python_wsgi.reading.modules import imports_of

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from stager.model.frozen import dataclass
 
 _DEPTH = 60
 #: Calls that pass their first argument through.

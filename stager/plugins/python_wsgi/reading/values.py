@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
+from stager.model.frozen import dataclass
 from stager.plugins.python_wsgi.reading import libraries, shapes
 from stager.plugins.python_wsgi.reading.modules import FOLDERS, Modules, joined
 from stager.plugins.python_wsgi.reading.scopes import Binding, Function, Scope, function_scope, module_scope
