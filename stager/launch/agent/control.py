@@ -55,10 +55,10 @@ def stop_application(seen: Seen, say: Callable[[str], None]) -> None:
 def stop_instance(seen: Seen, instance: InstanceRecord, say: Callable[[str], None]) -> None:
     """Stop one instance, and do not want another one in its place (until a restart)."""
     place = seen.place
-    _change(place, lambda record: replace(record, without=tuple({*record.without, instance.index})))
     if instance.state not in ALIVE and instance.state != "backoff":
-        place.instance(instance.index, instance.id).remove()
+        _remove_kept(place, instance)
         return
+    _change(place, lambda record: replace(record, without=tuple({*record.without, instance.index})))
     supervisor = place.read_supervisor()
     if supervisor is not None and is_running(supervisor):
         _signal(supervisor, RELOAD)
@@ -67,6 +67,15 @@ def stop_instance(seen: Seen, instance: InstanceRecord, say: Callable[[str], Non
         )
         return
     _stop_directly(place, say, instance.id)
+
+
+def _remove_kept(place: ApplicationPlace, instance: InstanceRecord) -> None:
+    """What was kept of one that has crashed; the last one takes with it what is kept of its application."""
+    place.instance(instance.index, instance.id).remove()
+    with suppress(FileNotFoundError), place.lock():
+        supervisor = place.read_supervisor()
+        if not place.instances() and (supervisor is None or not is_running(supervisor)):
+            place.remove()
 
 
 def restart(seen: Seen, instance: InstanceRecord | None, start: Callable[[ApplicationPlace], object]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from stager.errors import OutputNotWritable, UsageError
 from stager.execution.spawn import Account
-from stager.launch.agent import crashed
+from stager.launch.agent import control, crashed
 from stager.launch.agent.identity import boot_id, this_process
 from stager.launch.agent.overview import find, look_at
 from stager.launch.agent.passage import demand_passage
@@ -50,6 +50,22 @@ def test_what_is_forgotten_leaves_nothing_unless_something_crashed(state):
     forget(place, is_keeping=False)
     assert [record.state for _, record in crashed.find(place)] == ["crashed"]
     assert not place.droplets.exists()
+
+
+def test_what_is_kept_goes_one_by_one_and_the_last_takes_its_application_along(state):
+    place = application(state, count=2)
+    for identifier in ("0000shop", "0001shop"):
+        assert place.read().without == ()
+        control.stop_instance(*find(state, identifier), lambda _: None)
+    assert list(state.path.iterdir()) == []
+
+
+def test_to_remove_what_is_kept_leaves_those_alone_that_run(state):
+    place = application(state, count=1)
+    place.write_supervisor(this_process())
+    control.stop_instance(*find(state, "0000shop"), lambda _: None)
+    assert place.instances() == ()
+    assert place.read().without == ()
 
 
 def test_a_record_alone_does_not_make_a_process_run(state):
