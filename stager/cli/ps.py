@@ -51,6 +51,9 @@ def _text(found: list[Seen]) -> str:
 def _rows(seen: Seen) -> list[tuple[str, ...]]:
     note = "" if seen.supervisor or seen.record.is_stopped else "nobody watches it: its supervisor has died"
     rows = [_row(seen.record.name, one, note) for one in seen.instances]
+    if seen.record.balance:
+        state, pid = ("running", str(seen.balancer)) if seen.balancer else ("down", "-")
+        rows.append((seen.record.name, "-", "balancer", state, str(seen.record.balance), pid, "-", "-", ""))
     return rows or [(seen.record.name, "-", "-", "-", "-", "-", "-", "-", note)]
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stager.launch.agent.declaring import Wanted
 
 _PORT = "Of the first instance; the others get the next free ones. Default: free ones."
+_BALANCE = "One port for all instances, through HAProxy; these get free ones."
+_REPLACE = "Take the place of the application NAME, which serves until this is healthy."
 _RESTART = "When an instance ends: start it again? Default: on-failure."
 _PORTS = click.IntRange(1, 65535)
 
@@ -24,8 +26,13 @@ _PORTS = click.IntRange(1, 65535)
 @click.argument("droplet", type=PATH, metavar="DROPLET")
 @click.option("-p", "--port", type=_PORTS, metavar="PORT", help=_PORT)
 @click.option(
-    "--instances", type=click.IntRange(1, 1000), default=1, metavar="N", help="How many. Default: 1."
+    "--instances",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="How many. Default: 1. Of an application that runs: change it.",
 )
+@click.option("--balance", type=_PORTS, metavar="PORT", help=_BALANCE)
+@click.option("--replace", "replaced", metavar="NAME", help=_REPLACE)
 @click.option("-t", "--type", "type_", default="", metavar="TYPE", help="Process type. Default: web.")
 @click.option("--name", default="", metavar="NAME", help="Of the application. Default: the droplet's.")
 @click.option("--memory", metavar="SIZE", help="Of one instance, such as 512M. Default: the droplet's.")
@@ -39,9 +46,7 @@ _PORTS = click.IntRange(1, 65535)
 @click.option("--user", default="", metavar="USER", help="Run as (root only). Default: nobody, when root.")
 @click.option("--debug-port", metavar="PORT", help="VCAP_DEBUG_PORT; 0 for a free one.")
 @click.option("--console-port", metavar="PORT", help="VCAP_CONSOLE_PORT; 0 for a free one.")
-@click.option(
-    "--restart", type=click.Choice(["always", "on-failure", "never"]), default="on-failure", help=_RESTART
-)
+@click.option("--restart", type=click.Choice(["always", "on-failure", "never"]), default=None, help=_RESTART)
 @click.option("--keep", is_flag=True, help="Keep the directories of instances that ended.")
 @click.option("--detach", is_flag=True, help="Return when it is ready; it goes on.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
@@ -50,7 +55,9 @@ _PORTS = click.IntRange(1, 65535)
 def command(
     droplet: Path,
     port: int | None,
-    instances: int,
+    instances: int | None,
+    balance: int | None,
+    replaced: str | None,
     type_: str,
     name: str,
     memory: str | None,
@@ -74,6 +81,9 @@ def command(
 
     Exits with 0 when it was stopped, with 60 when it did not start or has crashed for good, with 61 when the
     port is taken, with 62 when it is no droplet, cut short, or not what its digests say.
+
+    With --replace, or where only another number of --instances is asked for of what runs, it returns when
+    that is so: who keeps the application goes on keeping it.
     """
     from stager.cli.environment_file import read_environment_file
     from stager.launch.agent.declaring import Wanted
@@ -87,6 +97,7 @@ def command(
         type=type_,
         instances=instances,
         ports=(port,) if port else (),
+        balance=balance or 0,
         debug_port=_side_port("--debug-port", debug_port),
         console_port=_side_port("--console-port", console_port),
         memory=parse_size(memory, "--memory") if memory else None,
@@ -98,22 +109,31 @@ def command(
         restart=restart,
         is_keeping=keep,
     )
+    if replaced is not None:
+        _replace(wanted, replaced, state_dir, as_json=as_json)
+        return 0
     _run(wanted, state_dir, is_detached=detach, is_quiet=quiet, as_json=as_json)
     return 0
 
 
 def _run(wanted: Wanted, state_dir: Path | None, *, is_detached: bool, is_quiet: bool, as_json: bool) -> None:
     from stager.cli.signals import orderly_end
+    from stager.launch.agent.control import wait_for_number
     from stager.launch.agent.declaring import declare
-    from stager.launch.agent.supervising import detach, supervise
+    from stager.launch.agent.inheriting import declare_number
+    from stager.launch.agent.supervising import detach, document_of, supervise
     from stager.launch.agent.supervisor import RELOAD
 
     def tell_ready(document: dict[str, Any]) -> None:
-        to_stdout(json_text(document) if as_json else _text(document))
+        _tell(document, as_json=as_json)
 
     # Meant for who supervises, which we are from the first line written on.
     signal.signal(RELOAD, signal.SIG_IGN)
     with orderly_end():
+        if (running := declare_number(state_directory(state_dir), wanted)) is not None:
+            wait_for_number(running)
+            tell_ready(document_of(running))
+            return
         place = declare(state_directory(state_dir), wanted)
         if is_detached:
             tell_ready(detach(place))
@@ -121,8 +141,30 @@ def _run(wanted: Wanted, state_dir: Path | None, *, is_detached: bool, is_quiet:
             supervise(place, teller(is_quiet=is_quiet), tell_ready)
 
 
+def _replace(wanted: Wanted, name: str, state_dir: Path | None, *, as_json: bool) -> None:
+    from stager.cli.signals import orderly_end
+    from stager.errors import UsageError
+    from stager.launch.agent.asking import ask
+    from stager.launch.agent.inheriting import declare_replacement
+    from stager.launch.agent.supervising import document_of, resume
+    from stager.launch.agent.supervisor import RELOAD
+
+    if wanted.name:
+        raise UsageError("What replaces an application has its name.", resolution="Leave --name out.")
+    with orderly_end():
+        place, request = declare_replacement(state_directory(state_dir), name, wanted)
+        outcome = ask(place, request, RELOAD, resume)
+    _tell({**document_of(place), "replaced": outcome}, as_json=as_json)
+
+
+def _tell(document: dict[str, Any], *, as_json: bool) -> None:
+    to_stdout(json_text(document) if as_json else _text(document))
+
+
 def _text(document: dict[str, Any]) -> str:
     """Where it can be reached; for what nobody asks, its process."""
+    if balancer := document.get("balancer"):
+        return f"http://127.0.0.1:{balancer['port']}/"
     lines = []
     for one in document["instances"]:
         if one["state"] == "running":
@@ -131,12 +173,12 @@ def _text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _side_port(option: str, text: str | None) -> int:
-    """0 for none, -1 for a free one."""
+def _side_port(option: str, text: str | None) -> int | None:
+    """-1 for a free one; None where it was not asked for."""
     from stager.errors import UsageError
 
     if text is None:
-        return 0
+        return None
     if not text.isdecimal() or int(text) > 65535:  # noqa: PLR2004  (the last port)
         raise UsageError(f"{option} wants a port.", resolution="Give a number up to 65535, 0 for a free one.")
     return int(text) or -1

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stager.errors import UsageError
 from stager.execution.spawn import Account
@@ -22,6 +23,9 @@ from stager.launch.instance import Launch
 from stager.model.frozen import dataclass
 from stager.model.memory import MIB
 from stager.model.plan import Limits, Process
+
+if TYPE_CHECKING:
+    from stager.launch.agent.front import Front
 
 WEB = "web"
 #: All interfaces, as ``./startup`` by itself.
@@ -80,6 +84,10 @@ class Application:
         What is asked for now; replaced when somebody asks for something else.
     turn:
         Held by the one instance that is being replaced: the others serve meanwhile.
+    front:
+        Its balancer, where it has one and is being kept.
+    is_beside:
+        It is to take the place of another that serves meanwhile: no port of that can be had yet.
     gate:
         As many instances may be starting at a time: each gets a core's worth of its deadline.
     """
@@ -93,6 +101,8 @@ class Application:
     events: Events
     ports: PortBook = field(default_factory=PortBook)
     turn: threading.Lock = field(default_factory=threading.Lock)
+    front: Front | None = None
+    is_beside: bool = False
     gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(4))
 
     @classmethod
@@ -134,11 +144,13 @@ class Application:
     def is_current(self, instance: InstanceRecord) -> bool:
         """Whether an instance may stay, or is to be replaced by a new one."""
         record = self.record
+        port, is_fixed = self.port_of(instance.index)
         return (
             instance.generation >= record.generation
             and instance.id not in record.renewed
             and instance.droplet_sha256 == self.droplet.sha256
             and instance.type == record.type
+            and (not is_fixed or instance.port == port)
         )
 
     @contextmanager
@@ -155,7 +167,7 @@ class Application:
 
     def port_of(self, index: int) -> tuple[int, bool]:
         """The port that index should have, 0 for any; and whether it may have no other."""
-        asked = self.record.ports
+        asked = () if self.is_beside else self.record.ports
         if index < len(asked) and asked[index]:
             return asked[index], True
         return (asked[0] + index, False) if asked and asked[0] else (0, False)
@@ -187,6 +199,8 @@ class Application:
             **_side_ports("DEBUG", record.debug_port),
             **_side_ports("CONSOLE", record.console_port),
             **self.given.variables,
+            # What was given is where the balancer listens; who asks an instance is on this host.
+            **({"VCAP_APP_HOST": ports.LOOPBACK} if self.record.balance else {}),
         }
         name, _, value = record.mark.partition("=")
         return {**found, name: value}
@@ -198,7 +212,7 @@ class Application:
             "name": record.name,
             "application_name": record.name,
             "version": record.droplet_sha256,
-            "uris": [f"localhost:{record.port}"] if self.is_web else [],
+            "uris": [f"localhost:{self.record.balance or record.port}"] if self.is_web else [],
             "users": [],
             "instance_id": record.id,
             "instance_index": record.index,

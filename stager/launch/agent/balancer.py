@@ -115,7 +115,7 @@ class Balancer:
         CouldNotVerify
             It does not run, or does not change, in ten seconds; its log says why.
         """
-        program = _program()
+        program = find_haproxy()
         make_directory(self.directory)
         text = self._text(servers)
         path = self.directory / _CONFIGURATION
@@ -123,10 +123,15 @@ class Balancer:
         if is_there and _content(path) == text:
             return False
         self._write(program, path, text)
-        if is_there:
-            self._reload()
-        else:
-            self._start(program)
+        try:
+            if is_there:
+                self._reload()
+            else:
+                self._start(program)
+        except BaseException:
+            # It is not in force: whoever says it again is not to be told that nothing has changed.
+            path.unlink(missing_ok=True)
+            raise
         return True
 
     def workers(self) -> Workers:
@@ -142,11 +147,15 @@ class Balancer:
         return Workers(frozenset(current), frozenset(old))
 
     def wait_until_drained(self, seconds: float = DRAIN_SECONDS) -> bool:
-        """Wait until no old worker has a request left; whether that came true."""
+        """Wait until no worker that is an old one now has a request left; whether that came true."""
         deadline = Deadline.after(seconds)
+        old: frozenset[int] | None = None
         while True:
             with contextlib.suppress(OSError):
-                if not self.workers().old:
+                now = self.workers().old
+                # Changes that come later make others old: these are nothing to wait for.
+                old = now if old is None else old & now
+                if not old:
                     return True
             if deadline.is_over or self.process is None:
                 return False
@@ -250,7 +259,8 @@ class Balancer:
             os.close(directory)
 
 
-def _program() -> str:
+def find_haproxy() -> str:
+    """Its path; raises HostToolMissing."""
     found = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:{_PATH}")
     if found is None:
         raise HostToolMissing(

@@ -6,21 +6,30 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
 from stager.errors import CouldNotVerify, StagerError, UsageError
 from stager.launch.agent.application import Application
+from stager.launch.agent.asking import ask, demand_quiet, settle, tell, write_request
+from stager.launch.agent.balancer import DRAIN_SECONDS
 from stager.launch.agent.events import Events
+from stager.launch.agent.front import stop_balancer
 from stager.launch.agent.identity import is_running
 from stager.launch.agent.overview import Seen, look_at
 from stager.launch.agent.places import ApplicationPlace
-from stager.launch.agent.records import ALIVE, ApplicationRecord, InstanceRecord, ProcessRecord
+from stager.launch.agent.records import (
+    ALIVE,
+    ApplicationRecord,
+    InstanceRecord,
+    ProcessRecord,
+    ReplacementRecord,
+)
 from stager.launch.agent.running import Running
 from stager.launch.agent.supervisor import RELOAD, forget
 from stager.launch.deadline import Deadline
-from stager.launch.processes import Tree, read_stat, send_signal
+from stager.launch.processes import Tree
 
 #: Beside the periods of grace of a stop: for bash, /proc, and an instance that is just being started.
 _MARGIN = 30.0
@@ -36,10 +45,10 @@ def stop_application(seen: Seen, say: Callable[[str], None]) -> None:
         Something of it could not be ended.
     """
     place = seen.place
-    _change(place, lambda record: replace(record, is_stopped=True))
+    _change(place, lambda record: replace(record, is_stopped=True), is_ending=True)
     supervisor = place.read_supervisor()
     if supervisor is not None and is_running(supervisor):
-        _signal(supervisor, signal.SIGTERM)
+        tell(supervisor, signal.SIGTERM)
         deadline = Deadline.after(_patience(place))
         while is_running(supervisor) and not deadline.is_over:
             time.sleep(_PAUSE)
@@ -61,7 +70,7 @@ def stop_instance(seen: Seen, instance: InstanceRecord, say: Callable[[str], Non
     _change(place, lambda record: replace(record, without=tuple({*record.without, instance.index})))
     supervisor = place.read_supervisor()
     if supervisor is not None and is_running(supervisor):
-        _signal(supervisor, RELOAD)
+        tell(supervisor, RELOAD)
         _wait(
             place, lambda now: all(one.id != instance.id or one.state not in ALIVE for one in now), supervisor
         )
@@ -81,6 +90,8 @@ def _remove_kept(place: ApplicationPlace, instance: InstanceRecord) -> None:
 def restart(seen: Seen, instance: InstanceRecord | None, start: Callable[[ApplicationPlace], object]) -> None:
     """Replace all instances, or one, each by a new one when the one before is ready.
 
+    Behind a balancer all the new ones are started beside the old ones, which go when the new ones serve.
+
     Parameters
     ----------
     start:
@@ -92,6 +103,9 @@ def restart(seen: Seen, instance: InstanceRecord | None, start: Callable[[Applic
         Not all of the new ones became ready in time.
     """
     place = seen.place
+    if instance is None and seen.record.balance:
+        ask(place, _declare_restart(place), RELOAD, start)
+        return
     if instance is None:
         changed = _change(
             place,
@@ -105,11 +119,10 @@ def restart(seen: Seen, instance: InstanceRecord | None, start: Callable[[Applic
         changed = _change(place, lambda record: replace(record, renewed=renewed, without=without))
     supervisor = place.read_supervisor()
     if supervisor is not None and is_running(supervisor):
-        _signal(supervisor, RELOAD)
+        tell(supervisor, RELOAD)
     else:
         start(place)
         supervisor = place.read_supervisor() or ProcessRecord()
-    wanted = [index for index in range(changed.instances) if index not in changed.without]
 
     def is_renewed(now: tuple[InstanceRecord, ...]) -> bool:
         if any(one.state == "backoff" and _is_new(one, changed) for one in now):
@@ -119,10 +132,49 @@ def restart(seen: Seen, instance: InstanceRecord | None, start: Callable[[Applic
                 resolution=f"`stager logs {place.name}` shows why; it is tried again and again meanwhile.",
                 slug="not-restarted",
             )
-        good = {one.index for one in now if one.state == "running" and _is_new(one, changed)}
-        return good.issuperset(wanted) and all(_is_new(one, changed) for one in now if one.state in ALIVE)
+        alive = [one for one in now if one.state in ALIVE]
+        return all(_is_new(one, changed) for one in alive) and _has_all(alive, changed)
 
     _wait(place, is_renewed, supervisor)
+
+
+def wait_for_number(place: ApplicationPlace) -> None:
+    """Have its supervisor start or stop as many instances as are wanted by now, and wait for that.
+
+    Raises
+    ------
+    CouldNotVerify
+        Not all of them became ready in time, or ended.
+    """
+    record, supervisor = place.read(), place.read_supervisor()
+    if record is None or supervisor is None:
+        raise _gone(place)
+    tell(supervisor, RELOAD)
+
+    def is_as_wanted(now: tuple[InstanceRecord, ...]) -> bool:
+        alive = [one for one in now if one.state in ALIVE]
+        return all(one.index < record.instances for one in alive) and _has_all(alive, record)
+
+    _wait(place, is_as_wanted, supervisor)
+
+
+def _has_all(instances: Iterable[InstanceRecord], record: ApplicationRecord) -> bool:
+    """Whether every index that is wanted runs, and was started as is wanted now."""
+    good = {one.index for one in instances if one.state == "running" and _is_new(one, record)}
+    return good.issuperset(index for index in range(record.instances) if index not in record.without)
+
+
+def _declare_restart(place: ApplicationPlace) -> ReplacementRecord:
+    with suppress(FileNotFoundError), place.lock():
+        demand_quiet(place)
+        settle(place, is_dropping=True)
+        record = place.read()
+        if record is not None:
+            again = replace(
+                record, generation=record.generation + 1, without=(), renewed=(), is_stopped=False
+            )
+            return write_request(place, again, place.read_environment())
+    raise _gone(place)
 
 
 def _is_new(instance: InstanceRecord, record: ApplicationRecord) -> bool:
@@ -130,21 +182,26 @@ def _is_new(instance: InstanceRecord, record: ApplicationRecord) -> bool:
 
 
 def _change(
-    place: ApplicationPlace, change: Callable[[ApplicationRecord], ApplicationRecord]
+    place: ApplicationPlace,
+    change: Callable[[ApplicationRecord], ApplicationRecord],
+    *,
+    is_ending: bool = False,
 ) -> ApplicationRecord:
     with suppress(FileNotFoundError), place.lock():
+        if not is_ending:
+            demand_quiet(place)
+        if not is_running(place.read_supervisor()):
+            settle(place, is_dropping=True)
         record = place.read()
         if record is not None:
             changed = change(record)
             place.write(changed)
             return changed
-    raise UsageError(f"{place.name} is gone.", resolution="Somebody else has just stopped it.")
+    raise _gone(place)
 
 
-def _signal(one: ProcessRecord, number: signal.Signals) -> None:
-    stat = read_stat(one.pid)
-    if stat is not None and stat.start == one.start_time:
-        send_signal(stat, number)
+def _gone(place: ApplicationPlace) -> UsageError:
+    return UsageError(f"{place.name} is gone.", resolution="Somebody else has just stopped it.")
 
 
 def _patience(place: ApplicationPlace) -> float:
@@ -153,7 +210,8 @@ def _patience(place: ApplicationPlace) -> float:
         application = _open(place, lambda _: None)
     except (StagerError, OSError):
         return 2 * _MARGIN
-    return 2 * application.process.grace + application.droplet.manifest.health.timeout + _MARGIN
+    drain = DRAIN_SECONDS if application.record.balance else 0.0
+    return 2 * application.process.grace + application.droplet.manifest.health.timeout + drain + _MARGIN
 
 
 def _wait(
@@ -180,7 +238,7 @@ def _wait(
 def _open(place: ApplicationPlace, say: Callable[[str], None]) -> Application:
     record = place.read()
     if record is None:
-        raise UsageError(f"{place.name} is gone.")
+        raise _gone(place)
     return Application.open(place, record, Events(place.events_file, say))
 
 
@@ -193,6 +251,8 @@ def _stop_directly(place: ApplicationPlace, say: Callable[[str], None], identifi
     except (StagerError, OSError):
         application = None
     threads = []
+    if not identifier:
+        stop_balancer(place)
     for one in place.instances():
         record = one.read()
         if record is None or record.state not in ALIVE or not record.id.startswith(identifier):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from stager.archive.content_checks import check_content
@@ -12,6 +13,7 @@ from stager.archive.droplet_content import Content, read_droplet
 from stager.errors import DropletCorrupt
 from stager.execution.spawn import Account
 from stager.execution.workspace import remove_tree
+from stager.launch.agent.directories import directories
 from stager.launch.agent.places import ApplicationPlace
 from stager.model.droplet import Manifest
 from stager.model.finding import Finding
@@ -91,6 +93,14 @@ def reopen(path: Path, sha256: str, place: ApplicationPlace) -> Unpacked | None:
     if not (directory / "droplet.yaml").is_file():
         return None
     return Unpacked(directory.absolute(), read_droplet(directory, is_hashing=False).manifest, sha256)
+
+
+def prune(place: ApplicationPlace, kept: Iterable[str]) -> None:
+    """Remove what was unpacked of droplets other than those; under the place's lock."""
+    names = {place.droplet(sha256).name for sha256 in kept if sha256}
+    for directory in directories(place.droplets):
+        if directory.name not in names:
+            remove_tree(directory)
 
 
 def _demand(path: Path, content: Content) -> None:

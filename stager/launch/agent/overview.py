@@ -8,8 +8,8 @@ from typing import Any
 
 from stager.errors import UsageError
 from stager.launch.agent.identity import is_running
-from stager.launch.agent.places import ApplicationPlace, StateDirectory
-from stager.launch.agent.records import ALIVE, ApplicationRecord, InstanceRecord
+from stager.launch.agent.places import ApplicationPlace, StateDirectory, read_record
+from stager.launch.agent.records import ALIVE, ApplicationRecord, InstanceRecord, ProcessRecord
 from stager.model.frozen import dataclass
 
 #: A shorter piece of an instance's id would be a name's most of the time.
@@ -18,12 +18,13 @@ _LEAST_ID = 4
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An application. ``supervisor`` is its pid, 0 where none runs."""
+    """An application. ``supervisor`` and ``balancer`` are their pids, 0 where none runs."""
 
     place: ApplicationPlace
     record: ApplicationRecord
     supervisor: int
     instances: tuple[InstanceRecord, ...]
+    balancer: int = 0
 
     def as_document(self) -> dict[str, Any]:
         record = self.record
@@ -36,7 +37,17 @@ class Seen:
             "running": sum(one.state == "running" for one in self.instances),
             "restart": record.restart,
             "supervisor": self.supervisor or None,
+            "balancer": self._balancer(),
             "instances": [instance_document(one, self.place) for one in self.instances],
+        }
+
+    def _balancer(self) -> dict[str, Any] | None:
+        if not self.record.balance:
+            return None
+        return {
+            "port": self.record.balance,
+            "pid": self.balancer or None,
+            "state": "running" if self.balancer else "down",
         }
 
 
@@ -64,7 +75,14 @@ def look_at(place: ApplicationPlace) -> Seen | None:
     is_kept = supervisor is not None and is_running(supervisor)
     records = (one.read() for one in place.instances())
     instances = tuple(_as_it_is(one, is_kept=is_kept) for one in records if one is not None)
-    return Seen(place, record, supervisor.pid if supervisor and is_kept else 0, instances)
+    balancer = read_record(ProcessRecord, place.balancer / "balancer.json") if record.balance else None
+    return Seen(
+        place,
+        record,
+        supervisor.pid if supervisor and is_kept else 0,
+        instances,
+        balancer.pid if balancer and is_running(balancer) else 0,
+    )
 
 
 def _as_it_is(record: InstanceRecord, *, is_kept: bool) -> InstanceRecord:

@@ -125,6 +125,16 @@ class ApplicationPlace:
         return self.path / "supervisor.json"
 
     @property
+    def replacement_file(self) -> Path:
+        """What is to take over; there until it has, or has failed."""
+        return self.path / "replacement.json"
+
+    @property
+    def answer_file(self) -> Path:
+        """How the last replacement went."""
+        return self.path / "replaced.json"
+
+    @property
     def events_file(self) -> Path:
         return self.path / "events.jsonl"
 

@@ -58,6 +58,10 @@ class ApplicationRecord:
         Indexes that are not wanted: their instance was stopped by its id.
     renewed:
         Ids of instances that are to be replaced by new ones.
+    balance:
+        The port at which a balancer serves all instances; 0 for none.
+    given_limits:
+        Which of the limits were asked for; the others are the droplet's own.
     created:
         Seconds since 1970, like every time in a record.
     """
@@ -78,6 +82,8 @@ class ApplicationRecord:
     generation: int = 0
     without: tuple[int, ...] = ()
     renewed: tuple[str, ...] = ()
+    balance: int = 0
+    given_limits: tuple[str, ...] = ()
     created: float = 0.0
     schema: int = SCHEMA
 
@@ -88,6 +94,24 @@ class EnvironmentRecord:
 
     variables: Mapping[str, str] = field(default_factory=dict)
     services: str = ""
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacementRecord:
+    """What is to take an application's place, as soon as it is healthy: ``replacement.json``.
+
+    Parameters
+    ----------
+    id:
+        Tells the answer to this request from any other.
+    application:
+        Its generation is above the present one's; once the present one has it, it has taken over.
+    """
+
+    id: str
+    application: ApplicationRecord
+    environment: EnvironmentRecord
     schema: int = SCHEMA
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from stager.launch.agent import crashed
 from stager.launch.agent.application import Application
 from stager.launch.agent.lives import Ended, become_ready, judge_end, judge_start
+from stager.launch.agent.records import InstanceRecord
 from stager.launch.agent.running import Running, begin
 from stager.launch.agent.watching import Watch
 from stager.launch.deadline import Deadline
@@ -61,8 +62,12 @@ class Slot(threading.Thread):
         #: How the last instance ended, where it was not told to.
         self.last: Ended | None = None
         self.running: Running | None = adopted
+        #: The present instance, while requests may go to it.
+        self.serving: InstanceRecord | None = None
         self._watch_over = watch
         self._on_change = on_change
+        if adopted and adopted.record.state == "running":
+            self.serving = adopted.record
         self._restarts = adopted.record.restarts if adopted else 0
         self._failures = 0
         self._port = adopted.port if adopted else 0
@@ -169,6 +174,7 @@ class Slot(threading.Thread):
             self._tell("started", f"is starting on port {running.port} ({by})")
         self._watch_over.add(running, self.condemn)
         if running.record.state == "running":
+            self._serve(running.record)
             return running
         readiness = become_ready(
             self.application, running, lambda: self._is_unwanted(running) or self._verdict is not None
@@ -177,6 +183,7 @@ class Slot(threading.Thread):
             self.last = None
             running.note_sockets()
             running.note(state="running", ready_at=time.time())
+            self._serve(running.record)
             self._tell("ready", f"is ready on port {running.port} after {readiness.seconds:.1f} s")
             return running
         if running.exit_code is None and self._is_unwanted(running):
@@ -202,6 +209,7 @@ class Slot(threading.Thread):
 
     def _close(self, running: Running, ended: Ended) -> Ended:
         """Nothing of it runs any more, and its record says how it ended."""
+        self._serve(None)
         running.end()
         running.note(state=ended.state, ended_at=time.time(), **ended.changes)
         word = "has crashed" if ended.has_failed else "has ended"
@@ -218,6 +226,10 @@ class Slot(threading.Thread):
         running = self.running
         if running is not None:
             self._tell("stopping", "is being stopped")
+            if self.serving is not None:
+                self._serve(None)
+                if front := self.application.front:
+                    front.drain()
             for complaint in running.stop(self.application):
                 self._tell("untidy", complaint)
             running.note(state="stopped", reason="", ended_at=time.time())
@@ -228,6 +240,12 @@ class Slot(threading.Thread):
         if self.is_wanted:
             self._restarts += 1
         return self.is_wanted
+
+    def _serve(self, record: InstanceRecord | None) -> None:
+        """Let requests go to that instance; to none for None."""
+        self.serving = record
+        if front := self.application.front:
+            front.refresh()
 
     def _forget(self, running: Running) -> None:
         self.running = None

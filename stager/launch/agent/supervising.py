@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from stager.errors import StagerError
 from stager.execution.spawn import spawn
 from stager.launch.agent.application import Application
+from stager.launch.agent.asking import raise_answer, settle
 from stager.launch.agent.events import Events
 from stager.launch.agent.identity import identify, this_process
 from stager.launch.agent.overview import look_at
@@ -31,6 +33,8 @@ def supervise(
 
     ``on_ready`` is given the document that ``stager run --json`` prints.
     """
+    with suppress(FileNotFoundError), place.lock():
+        settle(place, is_dropping=False)
     record = place.read()
     if record is None:
         raise StagerError(f"There is no application in {place.path}.")
@@ -51,8 +55,15 @@ def document_of(place: ApplicationPlace) -> dict[str, Any]:
     return {"schema": 1, "status": "running", **(seen.as_document() if seen else {"name": place.name})}
 
 
-def detach(place: ApplicationPlace) -> dict[str, Any]:
+def resume(place: ApplicationPlace) -> dict[str, Any]:
+    """:func:`detach` for what has lost its supervisor: it goes on also when we are interrupted."""
+    return detach(place, is_new=False)
+
+
+def detach(place: ApplicationPlace, *, is_new: bool = True) -> dict[str, Any]:
     """Start a supervisor that goes on when we end, and wait until its application is ready.
+
+    With ``is_new``, it ends with everything that it has started when we are interrupted meanwhile.
 
     Raises
     ------
@@ -78,9 +89,9 @@ def detach(place: ApplicationPlace) -> dict[str, Any]:
             text = file.read()
     except BaseException:
         # It stops what it has started, and then itself.
-        if (stat := read_stat(spawned.pid)) is not None and spawned.exit_code is None:
+        if is_new and (stat := read_stat(spawned.pid)) is not None and spawned.exit_code is None:
             send_signal(stat, signal.SIGTERM)
-        spawned.wait(_STOP_SECONDS)
+            spawned.wait(_STOP_SECONDS)
         raise
     return _read_answer(text, spawned.wait(1.0), place)
 
@@ -94,15 +105,8 @@ def _read_answer(text: str, exit_code: int | None, place: ApplicationPlace) -> d
             details=f"Its exit code was {exit_code}. {_last_words(place)}",
             resolution="Start it without --detach to see more.",
         ) from None
-    if (said := document.get("error")) is None:
-        return document
-    kinds = {kind.exit_code: kind for kind in _kinds(StagerError)}
-    kind = kinds.get(document.get("exit_code", 1), StagerError)
-    raise kind(said["brief"], details=said["details"], resolution=said["resolution"], slug=said["code"])
-
-
-def _kinds(kind: type[StagerError]) -> list[type[StagerError]]:
-    return [kind, *(one for child in kind.__subclasses__() for one in _kinds(child))]
+    raise_answer(document)
+    return document
 
 
 def _last_words(place: ApplicationPlace) -> str:

@@ -19,11 +19,14 @@ from stager.errors import CouldNotVerify, StagerError, VerificationFailed
 from stager.execution.workspace import remove_tree
 from stager.launch import ports
 from stager.launch.agent import crashed
+from stager.launch.agent.adopting import Left, bury, look_for_living
 from stager.launch.agent.application import Application
+from stager.launch.agent.asking import read_request
+from stager.launch.agent.front import Front, balancer_of, stop_balancer
 from stager.launch.agent.identity import this_process
 from stager.launch.agent.lives import Ended
 from stager.launch.agent.places import ApplicationPlace
-from stager.launch.agent.records import ALIVE, InstanceRecord
+from stager.launch.agent.replacing import Release, Replacement
 from stager.launch.agent.running import Running
 from stager.launch.agent.slot import Slot
 from stager.launch.agent.watching import Watch
@@ -46,11 +49,13 @@ class Supervisor:
     """
 
     def __init__(self, application: Application, on_ready: Callable[[], None]) -> None:
-        self.application = application
-        self.slots: dict[int, Slot] = {}
+        self._release = Release(application)
+        self._front: Front | None = None
+        self._replacement: Replacement | None = None
         self._on_ready = on_ready
         self._is_told_ready = False
-        self._signals: set[int] = set()
+        # What was asked for before we could be told is looked at first.
+        self._signals: set[int] = {RELOAD}
         self._watch = Watch()
         self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
@@ -67,48 +72,96 @@ class Supervisor:
         application = self.application
         application.place.write_supervisor(this_process())
         with self._taking_signals():
-            adopted = self._adopt()
+            left = look_for_living(application)
             try:
-                self._demand_ports(adopted)
+                self._demand_ports(left.living)
+                self._open_front(left)
             except StagerError:
-                self._stop(adopted)
+                for running in (*left.living.values(), *left.others):
+                    bury(application, running)
+                self._stop()
                 self._finish()
                 raise
-            self._keep(adopted)
+            for running in left.others:
+                bury(application, running)
+            self._keep(left.living)
+            if self._front is not None:
+                self._front.follow(self._release.serving)
             self._watch.start()
             try:
                 while not self._is_over():
                     self._look()
                     self._wait()
             finally:
-                self._stop({})
+                self._stop()
                 self._watch.end()
                 failure = self._failure()
                 self._finish()
             if failure is not None:
                 raise failure
 
+    @property
+    def application(self) -> Application:
+        return self._release.application
+
+    @property
+    def slots(self) -> dict[int, Slot]:
+        return self._release.slots
+
+    def _open_front(self, left: Left) -> None:
+        """Keep its balancer; what serves already goes on doing so before anything is stopped."""
+        application = self.application
+        if not application.record.balance:
+            stop_balancer(application.place)
+            return
+        self._front = application.front = Front(application, left.serving, self._wake)
+        self._front.start()
+        if left.living:
+            with suppress(StagerError):
+                self._front.settle()
+
     def _is_over(self) -> bool:
         if self._signals & set(_ENDING) or self.application.record.is_stopped:
             return True
-        if not self._is_told_ready and all(slot.is_settled for slot in self.slots.values()):
+        if self._replacement is not None and not self._replacement.is_over:
+            return False
+        if not self._is_told_ready and self._is_settled:
+            if self._front is not None and self._front.failure is not None:
+                return True
             if self.slots and all(slot.failure is not None for slot in self.slots.values()):
                 return True
             self._is_told_ready = True
             self._on_ready()
         return all(slot.is_done for slot in self.slots.values())
 
+    @property
+    def _is_settled(self) -> bool:
+        """Whether each index has had its first instance, and requests get to those that are ready."""
+        is_served = self._front is None or self._front.is_settled
+        return is_served and all(slot.is_settled for slot in self.slots.values())
+
     def _look(self) -> None:
-        """Take over what somebody else asked for by changing the record."""
+        """Take over what somebody else asked for by writing it down."""
         if RELOAD not in self._signals:
             return
-        self._signals.discard(RELOAD)
-        record = self.application.place.read()
-        if record is None:
+        replacement = self._replacement
+        if replacement is not None and not replacement.is_over:
+            # What else is wanted is looked at when it has ended.
+            if not replacement.is_wanted:
+                replacement.cancel()
             return
-        self.application.record = record
-        self.application.events.tell("reload", f"{record.name}: looking at what is wanted now")
-        self._keep({})
+        self._signals.discard(RELOAD)
+        record, request = self.application.place.read(), read_request(self.application.place)
+        if record is not None and record != self.application.record:
+            self.application.record = record
+            self.application.events.tell("reload", f"{record.name}: looking at what is wanted now")
+            self._keep({})
+        if request is not None and (replacement is None or replacement.request.id != request.id):
+            self._replacement = Replacement(request, self._release, self._watch, self._take_over, self._wake)
+            self._replacement.start()
+
+    def _take_over(self, release: Release) -> None:
+        self._release = release
 
     def _keep(self, adopted: dict[int, Running]) -> None:
         """A slot for each index that is wanted, or has an instance; the others see for themselves."""
@@ -122,57 +175,15 @@ class Supervisor:
         for slot in self.slots.values():
             slot.wake()
 
-    def _adopt(self) -> dict[int, Running]:
-        """What a supervisor before us has left: those that live are ours now, the others are told."""
-        application = self.application
-        found: dict[int, Running] = {}
-        for place in application.place.instances():
-            record = place.read()
-            if record is None:
-                place.remove()
-                continue
-            if record.state not in ALIVE:
-                if record.state == "stopped" and not application.record.is_keeping:
-                    place.remove()
-                continue
-            running = Running.adopt(application, place, record)
-            if running.exit_code is None and record.index not in found and record.state != "stopping":
-                found[record.index] = running
-                application.ports.keep(record.port)
-                self._tell_adopted(record)
-            else:
-                self._bury(running)
-        crashed.prune(application.place)
-        return found
-
-    def _tell_adopted(self, record: InstanceRecord) -> None:
-        text = f"{record.name}/{record.index} lives: adopted (process {record.pid}, port {record.port})"
-        self.application.events.tell("adopted", text, index=record.index, id=record.id)
-
-    def _bury(self, running: Running) -> None:
-        """One that ended while nobody watched, was being stopped, or is one too many."""
-        record = running.record
-        has_ended = running.exit_code is not None
-        if has_ended:
-            running.end()
-        else:
-            running.stop(self.application)
-        state = "crashed" if has_ended and record.state != "stopping" else "stopped"
-        running.note(state=state, reason="lost" if has_ended else "", ended_at=time.time())
-        what = "ended while nobody watched" if state == "crashed" else "is stopped"
-        text = f"{record.name}/{record.index} {what} (process {record.pid})"
-        self.application.events.tell(
-            "lost" if state == "crashed" else "stopped", text, index=record.index, id=record.id
-        )
-        if state == "stopped" and not self.application.record.is_keeping:
-            running.place.remove()
-
     def _demand_ports(self, adopted: dict[int, Running]) -> None:
         """Before anything is started, see whether it could listen where it was told to."""
-        for index in range(self.application.record.instances):
-            port, is_fixed = self.application.port_of(index)
-            if not is_fixed or index in adopted:
-                continue
+        record = self.application.record
+        pairs = [self.application.port_of(index) for index in range(record.instances) if index not in adopted]
+        demanded = [port for port, is_fixed in pairs if is_fixed]
+        # With instances that live, one that has died is started again as soon as that is possible.
+        if record.balance and not adopted and balancer_of(self.application).process is None:
+            demanded.append(record.balance)
+        for port in demanded:
             deadline = Deadline.after(_PORT_SECONDS)
             while not (is_free := ports.is_port_free(port)) and not deadline.is_over:
                 time.sleep(0.05)
@@ -184,23 +195,26 @@ class Supervisor:
                     slug="port-taken",
                 )
 
-    def _stop(self, adopted: dict[int, Running]) -> None:
+    def _stop(self) -> None:
         """Stop every instance, all at once, and wait for them: each stop has its own bound."""
+        if self._replacement is not None:
+            self._replacement.cancel()
+        if self._front is not None:
+            self._front.stop()
+        if self._replacement is not None:
+            self._replacement.join()
         application = self.application
         application.record = replace(application.record, is_stopped=True)
         with suppress(OSError):
             application.place.write(application.record)
-        for running in adopted.values():
-            self._bury(running)
-        for slot in self.slots.values():
-            slot.wake()
-        for slot in self.slots.values():
-            slot.join()
+        self._release.dismiss()
 
     def _failure(self) -> StagerError | None:
         """Why this ends, where nobody wanted it to."""
         if self._signals & set(_ENDING):
             return None
+        if not self._is_told_ready and self._front is not None and self._front.failure is not None:
+            return self._front.failure
         failed = [slot.failure for slot in self.slots.values() if slot.failure is not None]
         if not self._is_told_ready and len(failed) == len(self.slots) and failed:
             return self._complain(f"{self.application.place.name} did not start.", failed, "not-started")
@@ -221,6 +235,7 @@ class Supervisor:
     def _finish(self) -> None:
         """Remove what nobody needs any more: everything, unless logs of crashed instances are kept."""
         place = self.application.place
+        stop_balancer(place)
         with suppress(FileNotFoundError), place.lock():
             forget(place, is_keeping=self.application.record.is_keeping)
 
@@ -263,7 +278,6 @@ def forget(place: ApplicationPlace, *, is_keeping: bool) -> None:
         return
     if place.droplets.is_dir():
         remove_tree(place.droplets)
-    with suppress(FileNotFoundError):
-        place.supervisor_file.unlink()
-    with suppress(FileNotFoundError):
-        place.environment_file.unlink()
+    for path in (place.supervisor_file, place.environment_file, place.replacement_file, place.answer_file):
+        with suppress(FileNotFoundError):
+            path.unlink()

@@ -19,7 +19,6 @@ import pytest
 
 from stager.errors import ConfigurationError, CouldNotVerify
 from stager.launch.agent.balancer import Balancer, Server
-from stager.launch.agent.replacing import replace_instances
 from stager.model.plan import Health
 
 #: Answers with its name after 20 ms, keeps connections, and says 503 at /down; /slow takes half a second.
@@ -163,15 +162,10 @@ def test_no_request_is_lost_while_instances_are_replaced(balancer, instances):
     def replace():
         load.wait_for(*generations[0])
         for old, new in itertools.pairwise(generations):
-            replaced = replace_instances(
-                balancer,
-                start=lambda new=new: instances.start(*new),
-                discard=lambda: pytest.fail("nothing is to be discarded"),
-                # What is killed answers nothing: a request on its way would be lost.
-                stop=lambda old=old: instances.kill(*old),
-                drain_seconds=20,
-            )
-            assert replaced.is_drained
+            balancer.apply(instances.start(*new))
+            assert balancer.wait_until_drained(20)
+            # What is killed answers nothing: a request on its way would be lost.
+            instances.kill(*old)
             load.wait_for(*new)
 
     load.during(replace)
@@ -191,21 +185,6 @@ def test_what_an_instance_that_dies_did_not_take_goes_to_another(balancer, insta
     load.during(kill)
     assert load.lost == []
     assert set(load.answers[-5:]) <= {"a", "c"}
-
-
-def test_new_instances_that_fail_leave_the_old_ones_serving(balancer, instances):
-    balancer.apply(instances.start("old"))
-    discarded = []
-
-    def start():
-        raise CouldNotVerify("never ready")
-
-    with pytest.raises(CouldNotVerify, match="never ready"):
-        replace_instances(
-            balancer, start=start, discard=lambda: discarded.append(1), stop=lambda: instances.kill("old")
-        )
-    assert discarded == [1]
-    assert ask(balancer) == "old"
 
 
 def test_what_haproxy_refuses_does_not_come_into_force(balancer, instances):
