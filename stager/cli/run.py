@@ -144,8 +144,8 @@ def _run(wanted: Wanted, state_dir: Path | None, *, is_detached: bool, is_quiet:
 def _replace(wanted: Wanted, name: str, state_dir: Path | None, *, as_json: bool) -> None:
     from stager.cli.signals import orderly_end
     from stager.errors import UsageError
-    from stager.launch.agent.asking import ask
     from stager.launch.agent.inheriting import declare_replacement
+    from stager.launch.agent.requesting import ask
     from stager.launch.agent.supervising import document_of, resume
     from stager.launch.agent.supervisor import RELOAD
 

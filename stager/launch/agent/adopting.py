@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from stager.launch.agent import crashed
 from stager.launch.agent.application import Application
 from stager.launch.agent.records import ALIVE, InstanceRecord
 from stager.launch.agent.running import Running
+from stager.model.frozen import dataclass
 
 
 @dataclass(slots=True)

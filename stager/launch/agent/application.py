@@ -133,6 +133,11 @@ class Application:
         return self.account.name if self.account else current_user()
 
     @property
+    def host(self) -> str:
+        """Where instances listen. Behind a balancer what was given is the place where that listens."""
+        return ports.LOOPBACK if self.record.balance else self.given.variables.get("VCAP_APP_HOST", ANYWHERE)
+
+    @property
     def is_web(self) -> bool:
         return self.process.type == WEB
 
@@ -192,15 +197,13 @@ class Application:
         ``startup`` adds what depends on the droplet's place: HOME, TMPDIR, VCAP_APP_PORT.
         """
         found = {
-            "VCAP_APP_HOST": ANYWHERE,
             "VCAP_APPLICATION": json.dumps(self._vcap_application(record)),
             "VCAP_SERVICES": self.given.services or "{}",
             "MEMORY_LIMIT": f"{max(1, record.limits.memory // MIB)}m",
             **_side_ports("DEBUG", record.debug_port),
             **_side_ports("CONSOLE", record.console_port),
             **self.given.variables,
-            # What was given is where the balancer listens; who asks an instance is on this host.
-            **({"VCAP_APP_HOST": ports.LOOPBACK} if self.record.balance else {}),
+            "VCAP_APP_HOST": self.host,
         }
         name, _, value = record.mark.partition("=")
         return {**found, name: value}
@@ -216,7 +219,7 @@ class Application:
             "users": [],
             "instance_id": record.id,
             "instance_index": record.index,
-            "host": self.given.variables.get("VCAP_APP_HOST", ANYWHERE),
+            "host": self.host,
             "port": record.port,
             "start": time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime(started)),
             "started_at_timestamp": int(started),

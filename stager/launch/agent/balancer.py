@@ -69,7 +69,8 @@ class Balancer:
     port, host:
         Where it listens.
     health:
-        With a path, an instance that does not answer it well gets no requests.
+        With a path, an instance that does not answer it well gets no requests. An application that does not
+        speak HTTP is served connection by connection.
     drain_seconds:
         What an old worker gets at most to finish its requests.
     """
@@ -91,6 +92,7 @@ class Balancer:
             "host": host,
             "port": port,
             "path": _path(health or Health()),
+            "mode": health.check if health else "http",
             "drain_seconds": max(1, round(drain_seconds)),
             **_account(),
         }

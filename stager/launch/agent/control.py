@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from stager.errors import CouldNotVerify, StagerError, UsageError
 from stager.launch.agent.application import Application
-from stager.launch.agent.asking import ask, demand_quiet, settle, tell, write_request
 from stager.launch.agent.balancer import DRAIN_SECONDS
 from stager.launch.agent.events import Events
 from stager.launch.agent.front import stop_balancer
@@ -26,6 +25,7 @@ from stager.launch.agent.records import (
     ProcessRecord,
     ReplacementRecord,
 )
+from stager.launch.agent.requesting import ask, demand_quiet, settle, tell, write_request
 from stager.launch.agent.running import Running
 from stager.launch.agent.supervisor import RELOAD, forget
 from stager.launch.deadline import Deadline

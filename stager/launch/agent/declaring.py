@@ -10,7 +10,6 @@ from pathlib import Path
 from stager.errors import UsageError
 from stager.launch.account import unprivileged_account
 from stager.launch.agent.application import WEB, process_of
-from stager.launch.agent.asking import settle
 from stager.launch.agent.balancer import find_haproxy
 from stager.launch.agent.droplets import Unpacked, identify, reopen, unpack
 from stager.launch.agent.identity import is_running, this_process
@@ -18,6 +17,7 @@ from stager.launch.agent.overview import look_at
 from stager.launch.agent.passage import demand_passage
 from stager.launch.agent.places import ApplicationPlace, StateDirectory
 from stager.launch.agent.records import ALIVE, ApplicationRecord, EnvironmentRecord, InstanceLimits, Restart
+from stager.launch.agent.requesting import settle
 from stager.model.frozen import dataclass
 
 _SUFFIXES = (".droplet.tar.gz", ".droplet.tar.zst", ".tar.gz", ".tar.zst", ".tgz", ".tar")

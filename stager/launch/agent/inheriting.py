@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
 from stager.errors import UsageError
 from stager.launch.account import unprivileged_account
-from stager.launch.agent.asking import demand_quiet, settle, write_request
 from stager.launch.agent.declaring import Wanted, name_of, record_of, runs_already
 from stager.launch.agent.droplets import identify, prune, reopen, unpack
 from stager.launch.agent.identity import is_running
@@ -14,6 +15,7 @@ from stager.launch.agent.overview import look_at, unknown
 from stager.launch.agent.passage import demand_passage
 from stager.launch.agent.places import ApplicationPlace, StateDirectory
 from stager.launch.agent.records import ALIVE, ApplicationRecord, EnvironmentRecord, ReplacementRecord
+from stager.launch.agent.requesting import demand_quiet, settle, write_request
 
 
 def declare_replacement(
@@ -31,10 +33,10 @@ def declare_replacement(
         The droplet is not what its digests say.
     """
     place = state.application(name)
-    seen = look_at(place)
-    if seen is None or not (seen.supervisor or any(one.state in ALIVE for one in seen.instances)):
-        raise unknown(state, name)
-    with place.lock():
+    with _locked(place):
+        seen = look_at(place)
+        if seen is None or not (seen.supervisor or any(one.state in ALIVE for one in seen.instances)):
+            raise unknown(state, name)
         demand_quiet(place)
         settle(place, is_dropping=not seen.supervisor)
         before = place.read() or seen.record
@@ -66,14 +68,13 @@ def declare_number(state: StateDirectory, wanted: Wanted) -> ApplicationPlace | 
         Something else is asked for, too: that is a replacement.
     """
     place = state.application(wanted.name or name_of(wanted.droplet))
-    seen = look_at(place)
-    if wanted.instances is None or seen is None or not seen.supervisor:
+    if wanted.instances is None:
         return None
-    with place.lock():
-        demand_quiet(place)
+    with _locked(place):
         before = place.read()
         if before is None or not is_running(place.read_supervisor()):
             return None
+        demand_quiet(place)
         droplet = reopen(wanted.droplet, identify(wanted.droplet), place)
         if droplet is None:
             raise runs_already(place)
@@ -83,6 +84,15 @@ def declare_number(state: StateDirectory, wanted: Wanted) -> ApplicationPlace | 
             raise runs_already(place)
         place.write(replace(before, instances=wanted.instances, without=()))
     return place
+
+
+@contextmanager
+def _locked(place: ApplicationPlace) -> Iterator[None]:
+    """Its lock, if it is there."""
+    with ExitStack() as stack:
+        with suppress(FileNotFoundError):
+            stack.enter_context(place.lock())
+        yield
 
 
 def _wishes(record: ApplicationRecord) -> ApplicationRecord:

@@ -87,8 +87,9 @@ def look_at(place: ApplicationPlace) -> Seen | None:
 
 def _as_it_is(record: InstanceRecord, *, is_kept: bool) -> InstanceRecord:
     """A process that is gone is not running, whatever was written while somebody still watched."""
-    is_about_to_be = is_kept and not record.pid
-    if record.state in ALIVE and not is_about_to_be and not is_running(record):
+    # Its supervisor is about to say more: that it has begun, or how it has ended.
+    is_changing = is_kept and (not record.pid or record.state == "stopping")
+    if record.state in ALIVE and not is_changing and not is_running(record):
         return replace(record, state="crashed", reason="lost")
     return record
 

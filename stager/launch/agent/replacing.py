@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import field, replace
 from typing import Any
 
-from stager.errors import Interrupted, StagerError, VerificationFailed
+from stager.errors import CouldNotVerify, StagerError, VerificationFailed
 from stager.launch.agent.application import Application
-from stager.launch.agent.asking import answer, commit, read_request
 from stager.launch.agent.droplets import prune
 from stager.launch.agent.lives import Ended
 from stager.launch.agent.records import InstanceRecord, ReplacementRecord
+from stager.launch.agent.requesting import answer, commit, read_request
 from stager.launch.agent.slot import Slot
 from stager.launch.agent.watching import Watch
 from stager.model.frozen import dataclass
@@ -115,8 +115,9 @@ class Replacement(threading.Thread):
             self._discard(new)
             raise
         self._take_over(new)
+        left = time.monotonic()
         self._old.dismiss()
-        gap = self._move(new)
+        gap = self._move(new, left)
         self._tidy(new.application)
         return {"seconds": round(time.monotonic() - began, 3), "gap_seconds": gap}
 
@@ -148,7 +149,9 @@ class Replacement(threading.Thread):
         """Raises why the new ones are not going to take over."""
         name = self._old.application.place.name
         if self._is_cancelled:
-            raise Interrupted(f"{name} was not replaced.", details="It is asked for no more.")
+            raise CouldNotVerify(
+                f"{name} was not replaced.", details="That is not asked for any more.", slug="not-replaced"
+            )
         failed = [end for slot in slots.values() for end in (slot.failure, slot.last) if _has_failed(end)]
         if failed:
             raise VerificationFailed(
@@ -177,21 +180,21 @@ class Replacement(threading.Thread):
         self._has_taken_over = True
 
     def _discard(self, new: Release) -> None:
-        """Nothing is left of it."""
+        """Nothing is left of it, unless that was asked for."""
         new.dismiss()
         for place in new.application.place.instances():
             record = place.read()
-            if record is not None and record.generation == self.request.application.generation:
+            is_new = record is not None and record.generation == self.request.application.generation
+            if is_new and not self.request.application.is_keeping:
                 place.remove()
         self._tidy(self._old.application)
 
-    def _move(self, new: Release) -> float:
+    def _move(self, new: Release, since: float) -> float:
         """Have those that are to listen on a port of the old ones do so, now that these are gone.
 
-        Returns the seconds for which nobody did; 0 where there is no such port.
+        Returns the seconds for which nobody did, at most; 0 where there is no such port.
         """
         application = new.application
-        began = time.monotonic()
         application.is_beside = False
         moving = [slot for slot in new.slots.values() if not _is_in_place(application, slot)]
         for slot in moving:
@@ -208,7 +211,7 @@ class Replacement(threading.Thread):
                 )
             self._changed.wait(0.02)
             self._changed.clear()
-        return round(time.monotonic() - began, 3) if moving else 0.0
+        return round(time.monotonic() - since, 3) if moving else 0.0
 
     def _tidy(self, application: Application) -> None:
         """Droplets that nobody needs any more."""

@@ -100,6 +100,7 @@ class Slot(threading.Thread):
             self.last = Ended("crashed", {"reason": "stager"}, f"{type(error).__name__}: {error}")
             self.failure = self.failure or self.last
             self._tell("failed", f"cannot be kept any more: {self.last.text}")
+            self._serve(None)
             if self.running is not None:
                 self._watch_over.remove(self.running)
                 self.running.end()

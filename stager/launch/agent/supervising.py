@@ -14,12 +14,12 @@ from typing import Any
 from stager.errors import StagerError
 from stager.execution.spawn import spawn
 from stager.launch.agent.application import Application
-from stager.launch.agent.asking import raise_answer, settle
 from stager.launch.agent.events import Events
 from stager.launch.agent.identity import identify, this_process
 from stager.launch.agent.overview import look_at
 from stager.launch.agent.places import ApplicationPlace
 from stager.launch.agent.records import ALIVE
+from stager.launch.agent.requesting import raise_answer, settle
 from stager.launch.agent.supervisor import Supervisor, forget
 from stager.launch.processes import read_stat, send_signal
 

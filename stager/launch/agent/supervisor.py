@@ -21,12 +21,12 @@ from stager.launch import ports
 from stager.launch.agent import crashed
 from stager.launch.agent.adopting import Left, bury, look_for_living
 from stager.launch.agent.application import Application
-from stager.launch.agent.asking import read_request
 from stager.launch.agent.front import Front, balancer_of, stop_balancer
 from stager.launch.agent.identity import this_process
 from stager.launch.agent.lives import Ended
 from stager.launch.agent.places import ApplicationPlace
 from stager.launch.agent.replacing import Release, Replacement
+from stager.launch.agent.requesting import read_request
 from stager.launch.agent.running import Running
 from stager.launch.agent.slot import Slot
 from stager.launch.agent.watching import Watch

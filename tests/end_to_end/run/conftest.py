@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -33,6 +34,10 @@ if os.path.exists(os.environ.get("BROKEN", "/nonexistent")):
 if mode == "slow":
     open(os.environ["STARTING"], "w").close()
     time.sleep(1000)
+if mode == "gate":
+    open(os.environ["STARTING"], "w").close()
+    while not os.path.exists(os.environ["GATE"]):
+        time.sleep(0.01)
 if mode == "daemon" and os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
@@ -41,13 +46,18 @@ if mode == "daemon" and os.fork() == 0:
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
     def do_GET(self):
         if self.path == "/crash":
             os._exit(9)
         if self.path == "/end":
             os._exit(0)
+        if self.path == "/slow":
+            time.sleep(0.2)
         body = json.dumps(dict(os.environ)).encode()
         self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
@@ -81,6 +91,16 @@ def droplet(tmp_path_factory):
     for name, text in FILES.items():
         (root / "app" / name).write_text(text)
     return build(root / "app", root / "shop.droplet.tar.gz")
+
+
+@pytest.fixture(scope="session")
+def next_droplet(tmp_path_factory):
+    """The same application, a release later."""
+    root = tmp_path_factory.mktemp("next")
+    (root / "app").mkdir()
+    for name, text in {**FILES, "stager.yml": "health: {timeout: 60}\nmemory: 112M\n"}.items():
+        (root / "app" / name).write_text(text)
+    return build(root / "app", root / "next.droplet.tar.gz")
 
 
 @pytest.fixture(scope="session")
@@ -245,6 +265,59 @@ class Agent:
 
 def variables(env):
     return [word for key, value in {**LOOPBACK, **env}.items() for word in ("--env", f"{key}={value}")]
+
+
+class Clients:
+    """Ask one port again and again, with kept connections and new ones, slow requests and quick ones."""
+
+    def __init__(self, port):
+        self.port = port
+        self.lost = []
+        self.answers = 0
+        self._is_over = False
+        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(6)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        self.wait_for_more()
+        return self
+
+    def __exit__(self, *_):
+        self._is_over = True
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for_more(self):
+        """As many answers as show that what serves now does so."""
+        enough = self.answers + 30
+        until(lambda: self.answers >= enough or self.lost)
+
+    def _ask(self, number):
+        connection = None
+        while not self._is_over:
+            try:
+                connection = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+                connection.request("GET", "/slow" if number % 2 else "/")
+                with connection.getresponse() as answer:
+                    assert answer.status == 200, answer.status
+                    assert json.loads(answer.read())["STAGER_INSTANCE_ID"]
+                    is_kept = number % 3 and not answer.will_close
+                self.answers += 1
+            except (OSError, http.client.HTTPException, ValueError, AssertionError) as error:
+                self.lost.append(repr(error))
+                is_kept = False
+            if not is_kept and connection is not None:
+                connection.close()
+                connection = None
+            time.sleep(0.01 * number)
+        if connection is not None:
+            connection.close()
+
+
+@pytest.fixture
+def load():
+    return Clients
 
 
 @pytest.fixture
