@@ -87,8 +87,8 @@ def look(
         reporter.warning(warning)
     if questions is not None:
         questions.ask_ahead(registry.tools_of(settings.runtimes))
-    excluded = [request.output, *request.excluded, *filter(None, (request.cache_directory,))]
-    source = location.index(settings.ignore, excluded, request.max_size)
+    ahead = request.ahead() if request.ahead else None
+    source = location.index(settings.ignore, request.left_out, request.max_size, ahead)
     for note in source.notes:
         reporter.detail(note)
     return source.tree, settings, registry

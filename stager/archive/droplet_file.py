@@ -41,7 +41,7 @@ class DropletFile:
         return self._output.size
 
     def begin(self) -> None:
-        self._pipe = MemberPipe(compressor(self._compression), self._output, self._blocks)
+        """A layer without members has no bytes: there is no compressor until there is something for it."""
 
     def end(self) -> None:
         self._hand_over()
@@ -111,7 +111,9 @@ class DropletFile:
         self._pipe = None
 
     def _hand_over(self) -> None:
-        if self._filled and self._pipe is not None:
+        if self._filled:
+            if self._pipe is None:
+                self._pipe = MemberPipe(compressor(self._compression), self._output, self._blocks)
             self._pipe.put(self._block, self._filled)
             self._block = self._blocks.take()
             self._filled = self._content = 0

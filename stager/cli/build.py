@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -87,18 +88,30 @@ def _build(
     report: Path | None,
     options: dict[str, Any],
 ) -> None:
+    from contextlib import nullcontext
+    from dataclasses import replace
+    from functools import partial
+
     from stager.cli.heap import steady_heap
     from stager.cli.signals import orderly_end
+    from stager.execution.ahead import begun_ahead
+    from stager.source.ahead import index_as_bytes
 
     with orderly_end(timeout):
         steady_heap()
-        from stager.staging import stage
-
         output, format_ = _output(options["source"], output, format_)
         request = make_request(
             **options, output=output, format=format_, excluded=tuple(filter(None, (report,)))
         )
-        stage(request, reporter, record)
+        index = partial(index_as_bytes, request.source, request.left_out)
+        with begun_ahead(index) if os.path.isdir(request.source) else nullcontext() as ahead:
+            # Needed later on by every build; now the index is not ready yet.
+            import jinja2  # noqa: F401
+            import yaml  # noqa: F401
+
+            from stager.staging import stage
+
+            stage(replace(request, ahead=ahead.result if ahead else None), reporter, record)
 
 
 def _output(source: str, output: Path | None, format_: str | None) -> tuple[Path, str]:

@@ -74,7 +74,6 @@ def make_request(
 ) -> Request:
     """The request that the shared options ask for; ``others`` are fields of Request."""
     from stager.model.request import Request
-    from stager.settings import parse_size
 
     flags: dict[str, object] = {"runtime": runtimes, "memory": memory, "disk": disk, "fds": fds}
     flags.update(pairs("--set", settings))
@@ -87,10 +86,18 @@ def make_request(
         services=services_text(services),
         cache_directory=None if no_cache else cache_dir or _default_cache(),
         offline=offline,
-        max_size=None if max_size is None else parse_size(max_size, "--max-size"),
+        max_size=_size(max_size),
         stdin=sys.stdin.buffer if source == "-" else None,
         **others,
     )
+
+
+def _size(text: str | None) -> int | None:
+    if text is None:
+        return None
+    from stager.settings import parse_size
+
+    return parse_size(text, "--max-size")
 
 
 def pairs(option: str, items: Iterable[str]) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -40,7 +40,9 @@ class Request:
     max_size:
         Unpacked bytes of a source at most; None for the default.
     excluded:
-        Host paths that are not part of the source although they lie in it (the output, the report).
+        Host paths that are not part of the source although they lie in it, beside output and cache.
+    ahead:
+        Waits for an index of the source that is being made already; it may have come to nothing.
     """
 
     source: str
@@ -56,3 +58,10 @@ class Request:
     max_size: int | None = None
     excluded: tuple[Path, ...] = ()
     stdin: BinaryIO | None = None
+    ahead: Callable[[], bytes | None] | None = None
+
+    @property
+    def left_out(self) -> tuple[Path, ...]:
+        """Host paths that are no part of the source, wherever they lie."""
+        cache = () if self.cache_directory is None else (self.cache_directory,)
+        return (self.output, *self.excluded, *cache)

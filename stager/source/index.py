@@ -143,30 +143,31 @@ def _scan(index: Index, root: str, directory: str, ignoring: Ignoring | None) ->
         # An open directory: by their whole paths its children would take a fifth longer to look up.
         place = os.open(f"{root}/{directory}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            for entry in os.scandir(place):
-                name = entry.name
-                is_directory = entry.is_dir(follow_symlinks=False)
-                if (
-                    ignoring is not None
-                    and (suspects is None or name in suspects)
-                    and ignoring.ignores(prefix + name, name, is_directory=is_directory)
-                ):
-                    continue
-                if is_directory:
-                    directories.append(prefix + name)
-                    # A tar sorts by whole paths: what lies in "a" comes behind "a-b" and before "a0".
-                    found.append((name + "/", name, _DIRECTORY, 0))
-                elif entry.is_symlink():
-                    target = index.links[prefix + name] = os.readlink(name, dir_fd=place)
-                    found.append((name, name, _LINK, len(target)))
-                else:
-                    status = entry.stat(follow_symlinks=False)
-                    flags = _FLAGS.get(status.st_mode & _DECISIVE)
-                    if flags is None:
-                        raise _special(prefix + name, status.st_mode)
-                    found.append((name, name, flags, status.st_size))
-                    index.size += status.st_size
-                    index.files += 1
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    name = entry.name
+                    is_directory = entry.is_dir(follow_symlinks=False)
+                    if (
+                        ignoring is not None
+                        and (suspects is None or name in suspects)
+                        and ignoring.ignores(prefix + name, name, is_directory=is_directory)
+                    ):
+                        continue
+                    if is_directory:
+                        directories.append(prefix + name)
+                        # A tar sorts by whole paths: what lies in "a" comes behind "a-b" and before "a0".
+                        found.append((name + "/", name, _DIRECTORY, 0))
+                    elif entry.is_symlink():
+                        target = index.links[prefix + name] = os.readlink(name, dir_fd=place)
+                        found.append((name, name, _LINK, len(target)))
+                    else:
+                        status = entry.stat(follow_symlinks=False)
+                        flags = _FLAGS.get(status.st_mode & _DECISIVE)
+                        if flags is None:
+                            raise _special(prefix + name, status.st_mode)
+                        found.append((name, name, flags, status.st_size))
+                        index.size += status.st_size
+                        index.files += 1
         finally:
             os.close(place)
     except OSError as error:

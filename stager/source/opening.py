@@ -15,7 +15,9 @@ from stager.archive.complaint import upload
 from stager.archive.reader import unpack
 from stager.errors import PackError, SourceUnreadable, UsageError
 from stager.model.frozen import dataclass
+from stager.source.ahead import index_of_bytes
 from stager.source.ignoring import ALWAYS, ignoring_for
+from stager.source.index import index_directory
 from stager.source.tree import Tree
 from stager.source.zip_source import MAGIC as ZIP_MAGIC
 from stager.source.zip_source import unpack_zip
@@ -86,11 +88,21 @@ class Location:
         return self.read(path, limit=limit) or b""
 
     def index(
-        self, ignore: Sequence[str] = (), excluded: Sequence[Path] = (), max_size: int | None = None
+        self,
+        ignore: Sequence[str] = (),
+        excluded: Sequence[Path] = (),
+        max_size: int | None = None,
+        ahead: bytes | None = None,
     ) -> Source:
-        """Read the ignore files and index what they leave; as :func:`open_source` does."""
+        """Read the ignore files and index what they leave, as :func:`open_source` does.
+
+        An index that was made ``ahead``, up to the default size, saves the walk.
+        """
         ignoring = ignoring_for(os.fspath(self.root), ignore, excluded)
-        tree = Tree.of_directory(self.root, self.name, ignoring=ignoring, max_size=max_size)
+        index = index_of_bytes(ahead, ignoring) if ahead and max_size is None else None
+        if index is None:
+            index = index_directory(os.fspath(self.root), ignoring, max_size)
+        tree = Tree(self.name, self.root, index, ignoring)
         return Source(tree, self.kind, self.notes)
 
 

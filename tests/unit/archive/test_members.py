@@ -105,7 +105,8 @@ def test_a_common_beginning_is_no_common_directory():
         ({"a": "/etc"}, "'a' is a symbolic link to an absolute path, '/etc'."),
         ({"a": ".."}, "'a' is a symbolic link that leads out, to '..'."),
         ({"d/a": "../../x"}, "'d/a' is a symbolic link that leads out, to '../../x'."),
-        ({"a": "b", "b": ".."}, "'a' is a symbolic link that leads out, to 'b'."),
+        ({"a": "b", "b": ".."}, "'b' is a symbolic link that leads out, to '..'."),
+        ({"a": "b/..", "b": "../x"}, "'a' is a symbolic link that leads out, to 'b/..'."),
         ({"d/in": ".", "a": "d/in/../.."}, "'a' is a symbolic link that leads out, to 'd/in/../..'."),
         # As text, deep/../.. stays inside; but deep is a link to the root.
         ({"deep": ".", "a": "deep/../x"}, "'a' is a symbolic link that leads out, to 'deep/../x'."),
