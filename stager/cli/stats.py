@@ -13,6 +13,7 @@ from stager.cli.delivery import json_text, to_stdout, write_text
 from stager.cli.options import PATH, json_option
 
 if TYPE_CHECKING:
+    from stager.launch.agent.overview import Seen
     from stager.launch.agent.page import Shown
 
 _PERIOD = 2.0
@@ -50,15 +51,15 @@ def command(
 
     with orderly_end(None):
         while True:
-            shown = _look(name, state_dir)
+            shown, balancers = _look(name, state_dir)
             if html is not None:
                 _write_page(html, shown)
             if as_json:
                 # One document a line, so that a reader knows where it ends.
-                document = _document(shown)
+                document = {**_document(shown), "balancers": balancers}
                 to_stdout(json.dumps(document) if watch else json_text(document))
             elif html is None or watch:
-                _show(shown, is_again=watch)
+                _show(shown, balancers, is_again=watch)
             else:
                 to_stdout(str(html))
             if not watch:
@@ -66,8 +67,8 @@ def command(
             time.sleep(_PERIOD)
 
 
-def _look(name: str | None, state_dir: Path | None) -> list[Shown]:
-    """The instances that are asked for, with what was measured of them."""
+def _look(name: str | None, state_dir: Path | None) -> tuple[list[Shown], list[dict[str, Any]]]:
+    """The instances that are asked for, with what was measured of them; and who is in front of them."""
     from stager.launch.agent.history import read_history
     from stager.launch.agent.overview import find, look, unknown
     from stager.launch.agent.page import Shown
@@ -82,15 +83,31 @@ def _look(name: str | None, state_dir: Path | None) -> list[Shown]:
         if seen is None:
             raise unknown(state, name)
         applications = [seen]
-    return [
+    shown = [
         Shown(one, read_history(seen.place.instance(one.index, one.id).history_file))
         for seen in applications
         for one in seen.instances
         if only is None or one.id == only.id
     ]
+    return shown, [found for seen in applications if (found := _balancer(seen)) is not None]
 
 
-def _show(shown: list[Shown], *, is_again: bool) -> None:
+def _balancer(seen: Seen) -> dict[str, Any] | None:
+    from stager.launch.agent.census import read_family
+
+    document = seen.balancer_document()
+    if document is None:
+        return None
+    family = read_family(seen.balancer) if seen.balancer else []
+    return {
+        "name": seen.record.name,
+        **document,
+        "memory": sum(one.resident for one in family),
+        "cpu_seconds": round(sum(one.cpu_seconds for one in family), 2),
+    }
+
+
+def _show(shown: list[Shown], balancers: list[dict[str, Any]], *, is_again: bool) -> None:
     import shutil
     import sys
 
@@ -99,6 +116,9 @@ def _show(shown: list[Shown], *, is_again: bool) -> None:
     width = shutil.get_terminal_size().columns
     is_plain = "utf" not in (sys.stdout.encoding or "").lower()
     lines = board(shown, width, is_plain=is_plain)
+    for one in balancers:
+        what = f"HAProxy, {one['memory'] >> 20} MiB" if one["pid"] else "a balancer that is down"
+        lines.append(f"{one['name']}: port {one['port']}, by {what}"[:width])
     # To the top, and clear what is below: a terminal that is cleared first would flicker.
     is_terminal = is_again and sys.stdout.isatty()
     to_stdout(("\x1b[H\x1b[J" if is_terminal else "") + "\n".join(lines) + ("\n" if is_again else ""))

@@ -108,6 +108,12 @@ def read_members(pids: Iterable[int]) -> list[Member]:
     return [member for pid in pids if (member := _read(str(pid))) is not None]
 
 
+def read_family(pid: int) -> list[Member]:
+    """A process and its children, as far as they run."""
+    children = read_file(f"/proc/{pid}/task/{pid}/children").split()
+    return read_members([pid, *map(int, children)])
+
+
 def _everybody(since: int) -> dict[int, Member]:
     """All processes of the host that are not older than ``since``; one tick less, since the kernel rounds."""
     everybody = (_read(name) for name in os.listdir("/proc") if name[0] in "123456789")

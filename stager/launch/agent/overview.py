@@ -37,11 +37,12 @@ class Seen:
             "running": sum(one.state == "running" for one in self.instances),
             "restart": record.restart,
             "supervisor": self.supervisor or None,
-            "balancer": self._balancer(),
+            "balancer": self.balancer_document(),
             "instances": [instance_document(one, self.place) for one in self.instances],
         }
 
-    def _balancer(self) -> dict[str, Any] | None:
+    def balancer_document(self) -> dict[str, Any] | None:
+        """What serves all of its instances at one port, where anything does."""
         if not self.record.balance:
             return None
         return {

@@ -223,6 +223,26 @@ def test_an_instance_that_is_not_well_gets_no_requests(tmp_path, free_port, inst
         balancer.stop(1.0)
 
 
+def test_what_does_not_speak_http_is_served_by_connections(tmp_path, free_port):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        balancer = Balancer(tmp_path / "balancer", free_port, host="127.0.0.1", health=Health(check="tcp"))
+        try:
+            balancer.apply([Server("a", server.getsockname()[1])])
+            with socket.create_connection(("127.0.0.1", free_port), timeout=10) as client:
+                client.sendall(b"HELO\n")
+                server.settimeout(10)
+                # Its own checks connect, too, and say nothing.
+                heard = b""
+                while not heard:
+                    connection, _ = server.accept()
+                    heard = connection.recv(100)
+                connection.sendall(b"250 well\n")
+                connection.close()
+                assert (heard, client.recv(100)) == (b"HELO\n", b"250 well\n")
+        finally:
+            balancer.stop(1.0)
+
+
 def test_a_port_that_is_taken_is_said_so(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         balancer = Balancer(tmp_path / "balancer", taken.getsockname()[1], host="127.0.0.1")
