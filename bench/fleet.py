@@ -46,13 +46,16 @@ class Application:
 
     def start(self) -> str:
         """Start it, or a supervisor for what lives of it; why that was not possible, or nothing."""
-        return self._stager("run", self.droplets[0], "--name", self.name, *self._options())
+        return self._stager(
+            *("run", self.droplets[0], "--name", self.name, "--detach"),
+            *("--instances", str(self.instances), "--balance", str(self.port)),
+        )
 
     def replace(self) -> float | None:
         """Put the other droplet in its place; the seconds that took, or None where it was not possible."""
         began = time.monotonic()
         with self.turn:
-            error = self._stager("run", self.droplets[1], "--replace", self.name, *self._options())
+            error = self._stager("run", self.droplets[1], "--replace", self.name)
             if error:
                 print(f"    {self.name} is not replaced: {error}", flush=True)
                 return None
@@ -62,8 +65,11 @@ class Application:
     def stop(self) -> str:
         return self._stager("stop", self.name)
 
-    def _options(self) -> list[str]:
-        return ["--instances", str(self.instances), "-p", str(self.port), "--detach"]
+    def clear(self) -> None:
+        """Remove what is kept of instances that have crashed."""
+        seen = self.look()
+        for one in seen.instances if seen else ():
+            self._stager("stop", one.id)
 
     def look(self) -> Seen | None:
         return look_at(self.place)
@@ -125,3 +131,7 @@ class Fleet:
         for one in self.applications:
             if error := one.stop():
                 print(f"  {one.name} is not stopped: {error}  NOT", flush=True)
+
+    def clear(self) -> None:
+        for one in self.applications:
+            one.clear()

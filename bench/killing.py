@@ -40,7 +40,7 @@ class Killer:
         running = application.running()
         if seen is not None and seen.supervisor and self._with_supervisors and chance < _SUPERVISORS:
             self._kill("supervisors", [seen.supervisor])
-        elif running:
+        elif len(running) > 1:  # the last one has to serve
             instance = self._dice.choice(running)
             if chance > 1 - _RELAYS:
                 self._kill("relays", relays_of(application, instance))

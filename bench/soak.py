@@ -132,10 +132,8 @@ class Soak:
         )
         self.tell_none("directories in /tmp", leftovers.settle(lambda: leftovers.abandoned(private)))
         self.tell_none("listening sockets", leftovers.settle(self.watcher.still_listening))
-        kept = [path for path in state.rglob("*") if "instances" not in path.parts]
-        self.tell_none(
-            "files, but for logs of what crashed", sorted(str(path.relative_to(state)) for path in kept)
-        )
+        self.fleet.clear()
+        self.tell_none("files", sorted(str(path.relative_to(state)) for path in state.rglob("*")))
 
     def tell_none(self, what: str, left: object) -> None:
         self.tell(f"{what} left: {len(left)} of at most 0{f': {left}' if left else ''}", is_good=not left)  # type: ignore[arg-type]
