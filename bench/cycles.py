@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -189,8 +190,8 @@ def _is_bad(event: dict[str, object]) -> bool:
     return event["event"] in {"untidy", "crashed", "failed", "backoff"}
 
 
-def _told(what: str, left: object) -> bool:
-    number = len(left)  # type: ignore[arg-type]
+def _told(what: str, left: Sized) -> bool:
+    number = len(left)
     print(
         f"  {what} left: {number} of at most 0  {'ok' if not left else 'NOT: ' + str(left)[:2000]}",
         flush=True,

@@ -42,7 +42,9 @@ class Application:
             source = self._root / droplet.name.removesuffix(".tar.gz")
             shutil.copytree(EXAMPLES / self.name, source)
             (source / "version.txt").write_text(droplet.name)
-            subprocess.run([*STAGER, "build", source, "-o", droplet, "-q"], check=True)
+            subprocess.run(
+                [*STAGER, "build", source, "-o", droplet, "-q"], check=True, stdout=subprocess.DEVNULL
+            )
 
     def start(self) -> str:
         """Start it, or a supervisor for what lives of it; why that was not possible, or nothing."""

@@ -34,6 +34,13 @@ class Killer:
             time.sleep(self._dice.uniform(_LEAST_PAUSE, _MOST_PAUSE))
             self._kill_one(self._dice.choice(self._fleet.applications))
 
+    @staticmethod
+    def kill_supervisor(application: Application) -> None:
+        seen = application.look()
+        if seen is not None and seen.supervisor:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(seen.supervisor, signal.SIGKILL)
+
     def _kill_one(self, application: Application) -> None:
         chance = self._dice.random()
         seen = application.look()

@@ -7,8 +7,11 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from stager.launch.deadline import Deadline
+
+Left = TypeVar("Left")
 
 
 def processes_of(root: Path) -> dict[int, str]:
@@ -66,7 +69,7 @@ def descriptors(pid: int | str = "self") -> int:
     return 0
 
 
-def settle(look: Callable[[], object], seconds: float = 10.0) -> object:
+def settle(look: Callable[[], Left], seconds: float = 10.0) -> Left:
     """What is left when nothing is any more, or after so long: a process ends a moment after its TERM."""
     deadline = Deadline.after(seconds)
     while (left := look()) and not deadline.is_over:

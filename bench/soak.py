@@ -7,24 +7,26 @@ started it, as an init system does. Kills may cost what the killed process had i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import secrets
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sized
 from pathlib import Path
 
 from bench import leftovers
 from bench.fleet import Fleet
 from bench.killing import Keeper, Killer
-from bench.load import Asked, Load
+from bench.load import CONNECTIONS, Load
 from bench.watching import Watcher
 
 #: Seconds after the last kill in which everything is as it was asked for: the longest back-off, and a start.
 MOST_RECOVERY = 120.0
-#: Of the requests while processes are killed, this share may be lost: those that they had in hand.
-MOST_LOST = 0.01
+#: Requests that a process may have had in hand when it was killed: as many as one port is asked at a time.
+MOST_LOST = CONNECTIONS + 2
 #: KiB that a supervisor may grow from its first minute to its end.
 MOST_GROWTH = 4096
 
@@ -44,11 +46,13 @@ class Soak:
         self.watcher.start()
         print(f"{self.fleet.count} instances are ready after {time.monotonic() - began:.1f} s", flush=True)
         try:
-            self.phase("calm", lambda: time.sleep(seconds * 0.05), most_lost=0.0)
-            self.kill(seconds * 0.35, "kills of processes, relays and supervisors", with_supervisors=True)
-            self.phase("rolling replacements", lambda: self.replace(seconds * 0.2), most_lost=0.0)
-            self.kill(seconds * 0.2, "kills of processes", with_supervisors=False)
-            self.phase("rolling replacements", lambda: self.replace(seconds * 0.2), most_lost=0.0)
+            self.phase("calm", lambda: time.sleep(seconds * 0.05))
+            self.kill(seconds * 0.3, "kills of processes, relays and supervisors", with_supervisors=True)
+            self.phase("rolling replacements", lambda: self.replace(seconds * 0.2))
+            self.kill(seconds * 0.15, "kills of processes", with_supervisors=False)
+            self.phase("rolling replacements", lambda: self.replace(seconds * 0.2))
+            self.phase("replacements whose supervisors are killed", self.replace_without_supervisor)
+            self.phase("calm", lambda: time.sleep(seconds * 0.1))
         finally:
             self.watcher.end()
             self.fleet.stop()
@@ -56,41 +60,56 @@ class Soak:
         self.tell_left(private)
         return self.is_good
 
-    def phase(self, name: str, work: Callable[[], None], *, most_lost: float) -> None:
+    def phase(self, name: str, work: Callable[[], int | None]) -> None:
+        """Do it under load; what it returns is how many requests may be lost."""
+        print(f"{name}:", flush=True)
         began = time.monotonic()
         load = Load([one.port for one in self.fleet.applications])
+        most_lost = 0
         try:
-            work()
+            most_lost = work() or 0
         finally:
             asked = load.end()
-        print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+        lost = sum(one.lost.total() for one in asked.values())
         for kind, found in asked.items():
-            self.judge(f"{kind}: {found}", found, most_lost)
-
-    def judge(self, text: str, found: Asked, most_lost: float) -> None:
-        share = found.lost.total() / max(1, found.count)
-        self.tell(
-            f"{text}, {share:.3%}, bound {most_lost:.0%}", is_good=found.count > 0 and share <= most_lost
-        )
+            print(f"  {kind} in {time.monotonic() - began:.0f} s: {found}")
+        is_good = lost <= most_lost and all(one.answered for one in asked.values())
+        self.tell(f"{lost} requests are lost, bound {most_lost}", is_good=is_good)
 
     def kill(self, seconds: float, name: str, *, with_supervisors: bool) -> None:
         killer = Killer(self.fleet, self.dice, with_supervisors=with_supervisors)
 
-        def work() -> None:
-            keeper = Keeper(self.fleet)
-            keeper.start()
-            try:
+        def work() -> int:
+            with self.keeping():
                 killer.run(seconds)
                 self.recover()
-            finally:
-                keeper.end()
-            self.tell(f"{keeper.restarts} supervisors were started again", is_good=not keeper.failures)
-            for one in keeper.failures:
-                print(f"    {one}")
+            kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(killer.kills.items()))
+            print(f"  killed: {kinds}", flush=True)
+            return MOST_LOST * killer.kills["processes of instances"]
 
-        self.phase(name, work, most_lost=MOST_LOST)
-        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(killer.kills.items()))
-        print(f"  kills: {kinds}", flush=True)
+        self.phase(name, work)
+
+    def replace_without_supervisor(self) -> None:
+        """Once each; what is started of the new ones is found by who comes after the one that was killed."""
+        with self.keeping():
+            for one in self.fleet.applications:
+                timer = threading.Timer(self.dice.uniform(0.5, 15.0), Killer.kill_supervisor, [one])
+                timer.start()
+                self.tell_replaced([one.replace()])
+                timer.join()
+            self.recover()
+
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[None]:
+        keeper = Keeper(self.fleet)
+        keeper.start()
+        try:
+            yield
+        finally:
+            keeper.end()
+        self.tell(f"{keeper.restarts} supervisors were started again", is_good=not keeper.failures)
+        for one in keeper.failures:
+            print(f"    {one}")
 
     def recover(self) -> None:
         began = time.monotonic()
@@ -108,6 +127,9 @@ class Soak:
         times: list[float | None] = []
         while not times or time.monotonic() - began < seconds:
             times.extend(one.replace() for one in self.fleet.applications)
+        self.tell_replaced(times)
+
+    def tell_replaced(self, times: list[float | None]) -> None:
         took = [one for one in times if one is not None]
         span = f"{min(took, default=0):.1f}-{max(took, default=0):.1f} s"
         self.tell(f"{len(took)} of {len(times)} replacements, {span}", is_good=len(took) == len(times))
@@ -135,8 +157,9 @@ class Soak:
         self.fleet.clear()
         self.tell_none("files", sorted(str(path.relative_to(state)) for path in state.rglob("*")))
 
-    def tell_none(self, what: str, left: object) -> None:
-        self.tell(f"{what} left: {len(left)} of at most 0{f': {left}' if left else ''}", is_good=not left)  # type: ignore[arg-type]
+    def tell_none(self, what: str, left: Sized) -> None:
+        named = f": {str(left)[:2000]}" if left else ""
+        self.tell(f"{what} left: {len(left)} of at most 0{named}", is_good=not left)
 
     def tell(self, text: str, *, is_good: bool) -> None:
         self.is_good = self.is_good and is_good
