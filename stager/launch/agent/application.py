@@ -11,12 +11,13 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stager.errors import UsageError
+from stager.errors import DropletCorrupt, UsageError
 from stager.execution.spawn import Account
 from stager.launch import ports
 from stager.launch.account import current_user, unprivileged_account
 from stager.launch.agent.droplets import Unpacked, reopen, unpack
 from stager.launch.agent.events import Events
+from stager.launch.agent.ground import Ground
 from stager.launch.agent.places import ApplicationPlace
 from stager.launch.agent.records import ApplicationRecord, EnvironmentRecord, InstanceRecord
 from stager.launch.instance import Launch
@@ -104,6 +105,10 @@ class Application:
     front: Front | None = None
     is_beside: bool = False
     gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(4))
+    ground: Ground = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ground = Ground(self.droplet)
 
     @classmethod
     def open(cls, place: ApplicationPlace, record: ApplicationRecord, events: Events) -> Application:
@@ -169,6 +174,26 @@ class Application:
             yield
         finally:
             self.gate.release()
+
+    def enter(self, index: int) -> None:
+        """Let one stand on the droplet, unpacked anew where too much was written into it.
+
+        Raises DropletCorrupt where that has to be done and cannot.
+        """
+        self.ground.enter_clean(index, self._unpack_again, lambda: self.is_wanted(index))
+
+    def _unpack_again(self) -> Unpacked:
+        fresh = unpack(Path(self.record.droplet), self.place, self.account)
+        if fresh.sha256 != self.droplet.sha256:
+            raise DropletCorrupt(
+                f"{self.record.droplet} is not any more what runs here.",
+                resolution=f"Start it as it is now: stager stop {self.place.name}, and stager run again.",
+            )
+        name = self.place.name
+        self.events.tell(
+            "unpacked", f"{name}: its droplet was unpacked anew, without what was written into it"
+        )
+        return fresh
 
     def port_of(self, index: int) -> tuple[int, bool]:
         """The port that index should have, 0 for any; and whether it may have no other."""

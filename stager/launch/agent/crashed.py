@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from stager.execution.workspace import remove_tree
 from stager.launch.agent.places import ApplicationPlace, InstancePlace
 from stager.launch.agent.records import InstanceRecord
 from stager.launch.agent.running import Running
@@ -24,9 +25,13 @@ def find(place: ApplicationPlace) -> list[tuple[InstancePlace, InstanceRecord]]:
 
 
 def prune(place: ApplicationPlace) -> None:
-    """Remove all but the newest."""
-    for one, _ in find(place)[MOST_KEPT:]:
+    """Remove all but the newest; of these what an instance has filled its disk with, the logs apart."""
+    found = find(place)
+    for one, _ in found[MOST_KEPT:]:
         one.remove()
+    for one, record in found[:MOST_KEPT]:
+        if record.reason == "disk" and one.state.is_dir():
+            remove_tree(one.state)
 
 
 @contextmanager

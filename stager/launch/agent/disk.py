@@ -48,15 +48,21 @@ class DiskScan:
         The directories. No link is followed, and no other file system entered.
     open_files:
         Returns directories such as ``/proc/123/fd``, of the processes that use the space.
+    since:
+        Nanoseconds since 1970: only what has been changed later counts. By the change time, which an
+        application cannot set, as it can the time of modification.
     """
 
-    def __init__(self, roots: Sequence[str], open_files: Callable[[], Iterable[str]] = tuple) -> None:
+    def __init__(
+        self, roots: Sequence[str], open_files: Callable[[], Iterable[str]] = tuple, *, since: int = 0
+    ) -> None:
         self.roots = tuple(roots)
         #: Bytes, as of the last walk that came to its end.
         self.size = 0
         #: Whether there has been one.
         self.is_known = False
         self._open_files = open_files
+        self.since = since
         self._known: dict[str, _Directory] = {}
         self._next_deep = 0.0
         self._pass: Iterator[None] | None = None
@@ -83,7 +89,7 @@ class DiskScan:
             yield
             found = None if is_deep else self._known.get(path)
             if found is None or (status := _status(path)) is None or status.st_mtime_ns != found.changed:
-                found = yield from _read(path, devices)
+                found = yield from _read(path, devices, self.since)
             if len(known) < _MOST_REMEMBERED:
                 known[path] = found
             total += found.size
@@ -102,7 +108,7 @@ class DiskScan:
             self._next_deep = time.monotonic() + _DEEP_SECONDS
 
 
-def _read(path: str, devices: set[int]) -> Generator[None, None, _Directory]:
+def _read(path: str, devices: set[int], since_ns: int) -> Generator[None, None, _Directory]:
     """Read one directory, which may have any number of entries."""
     links: list[tuple[_Inode, int]] = []
     below: list[str] = []
@@ -116,7 +122,7 @@ def _read(path: str, devices: set[int]) -> Generator[None, None, _Directory]:
         own = os.fstat(descriptor)
         if own.st_dev not in devices:
             return _Directory(own.st_mtime_ns, 0, (), (), ())
-        size = own.st_blocks * _BLOCK
+        size = own.st_blocks * _BLOCK if own.st_ctime_ns > since_ns else 0
         since = time.time() - _WARM
         with os.scandir(descriptor) as entries:
             for entry in islice(entries, _MOST_ENTRIES):
@@ -128,6 +134,8 @@ def _read(path: str, devices: set[int]) -> Generator[None, None, _Directory]:
                 taken = status.st_blocks * _BLOCK
                 if stat.S_ISDIR(status.st_mode):
                     below.append(entry.name)
+                elif status.st_ctime_ns <= since_ns:
+                    continue
                 elif status.st_nlink > 1:
                     links.append(((status.st_dev, status.st_ino), taken))
                 elif status.st_mtime >= since and len(warm) < _MOST_WARM:

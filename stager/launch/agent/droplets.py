@@ -20,15 +20,20 @@ from stager.model.finding import Finding
 from stager.model.frozen import dataclass
 
 _SHOWN = 10
+_STAMP = "droplet.yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """A droplet that can be started: ``directory`` holds it, ``sha256`` is what it was made from."""
+    """A droplet that can be started: ``directory`` holds it, ``sha256`` is what it was made from.
+
+    ``unpacked_at`` is when we had unpacked it, in nanoseconds since 1970; 0 where somebody else had.
+    """
 
     directory: Path
     manifest: Manifest
     sha256: str
+    unpacked_at: int = 0
 
 
 def identify(path: Path) -> str:
@@ -75,13 +80,15 @@ def unpack(path: Path, place: ApplicationPlace, account: Account | None) -> Unpa
         content = read_droplet(path, destination=temporary)
         _demand(path, content)
         _hand_over(temporary, content.manifest, account)
+        # Its change time is from now on that of the whole: nothing is changed after it but by who runs.
+        (temporary / _STAMP).chmod(0o644)
         if target.exists():
             remove_tree(target)
         temporary.rename(target)
     except BaseException:
         remove_tree(temporary)
         raise
-    return Unpacked(target, content.manifest, sha256)
+    return Unpacked(target, content.manifest, sha256, _unpacked_at(target))
 
 
 def reopen(path: Path, sha256: str, place: ApplicationPlace) -> Unpacked | None:
@@ -89,10 +96,16 @@ def reopen(path: Path, sha256: str, place: ApplicationPlace) -> Unpacked | None:
 
     Digests are not compared again: an application may write into its own directory.
     """
-    directory = path if path.is_dir() else place.droplet(sha256)
-    if not (directory / "droplet.yaml").is_file():
+    is_theirs = path.is_dir()
+    directory = path if is_theirs else place.droplet(sha256)
+    if not (directory / _STAMP).is_file():
         return None
-    return Unpacked(directory.absolute(), read_droplet(directory, is_hashing=False).manifest, sha256)
+    manifest = read_droplet(directory, is_hashing=False).manifest
+    return Unpacked(directory.absolute(), manifest, sha256, 0 if is_theirs else _unpacked_at(directory))
+
+
+def _unpacked_at(directory: Path) -> int:
+    return (directory / _STAMP).stat().st_ctime_ns
 
 
 def prune(place: ApplicationPlace, kept: Iterable[str]) -> None:

@@ -37,11 +37,12 @@ class Excess:
     text: str
 
 
-def find_excess(sample: Sample, enclosure: Enclosure) -> Excess | None:
+def find_excess(sample: Sample, enclosure: Enclosure, shared: int = 0) -> Excess | None:
     """Judge one sample; None where all is within the limits.
 
     Who is told of an excess ends the instance, all of it, and says so in its record. Open files are no
-    excess: the application is refused the next one, and can go on.
+    excess: the application is refused the next one, and can go on. ``shared`` is how much of its disk is
+    what the application's instances have written into the droplet that they share.
     """
     limits = enclosure.limits
     if (killed := find_kill(enclosure)) is not None:
@@ -51,13 +52,21 @@ def find_excess(sample: Sample, enclosure: Enclosure) -> Excess | None:
         text = _exceeded("Memory", in_units(limits.memory), f"{in_units(sample.memory)} were in use")
         return Excess("memory", limits.memory, sample.memory, text)
     if sample.disk > limits.disk:
-        text = _exceeded("Disk", in_units(limits.disk), f"{in_units(sample.disk)} were in use")
-        return Excess("disk", limits.disk, sample.disk, text)
+        return find_crowding(sample, enclosure, shared)
     # In a group of pids the next one is refused instead.
     if not (enclosure.group and enclosure.group.has("pids")) and sample.tasks > limits.processes:
         text = _exceeded("Process", str(limits.processes), f"there were {sample.tasks} processes and threads")
         return Excess("processes", limits.processes, sample.tasks, text)
     return None
+
+
+def find_crowding(sample: Sample, enclosure: Enclosure, shared: int) -> Excess:
+    """The excess of one whose disk is used up, be it by what others have written where it writes, too."""
+    limit = enclosure.limits.disk
+    were = f"{in_units(sample.disk)} were in use"
+    if 2 * shared > sample.disk:
+        were += f", {in_units(shared)} of it in the droplet's directory, into which all its instances write"
+    return Excess("disk", limit, sample.disk, _exceeded("Disk", in_units(limit), were))
 
 
 def find_kill(enclosure: Enclosure) -> Excess | None:

@@ -26,8 +26,14 @@ from stager.model.frozen import dataclass
 FILE_BYTES = 10_000_000
 FILES = 5
 STREAMS = ("out", "err")
+_LEAST_BYTES = 100_000
 _PAUSE = 0.005
 _APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def file_bytes(disk: int) -> int:
+    """How large one file may be where an instance has so much disk: its logs alone never exceed that."""
+    return max(_LEAST_BYTES, min(FILE_BYTES, disk // (2 * FILES * len(STREAMS))))
 
 
 @dataclass(frozen=True, slots=True)

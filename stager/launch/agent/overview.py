@@ -88,9 +88,10 @@ def look_at(place: ApplicationPlace) -> Seen | None:
 
 def _as_it_is(record: InstanceRecord, *, is_kept: bool) -> InstanceRecord:
     """A process that is gone is not running, whatever was written while somebody still watched."""
-    # Its supervisor is about to say more: that it has begun, or how it has ended.
-    is_changing = is_kept and (not record.pid or record.state == "stopping")
-    if record.state in ALIVE and not is_changing and not is_running(record):
+    if record.state in ALIVE and (record.pid or not is_kept) and not is_running(record):
+        # Who watches is about to find out how it ended, and to say so.
+        if is_kept:
+            return replace(record, state="stopping")
         return replace(record, state="crashed", reason="lost")
     return record
 

@@ -259,7 +259,8 @@ def _spawn(application: Application, place: InstancePlace, record: InstanceRecor
     enclosure = Enclosure.make(record.id, record.limits)
     enclosure.write(place.enclosure_file)
     since = ticks_now()
-    outputs = logs.open_outputs(place, application.account)
+    limit = logs.file_bytes(record.limits.disk)
+    outputs = logs.open_outputs(place, application.account, limit=limit)
     try:
         started = spawn(
             [str(launch.droplet / "startup"), "-p", str(record.port), "-t", record.type],

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from stager.errors import DropletCorrupt
 from stager.launch.agent import crashed
 from stager.launch.agent.application import Application
 from stager.launch.agent.lives import Ended, become_ready, judge_end, judge_start
@@ -66,8 +67,10 @@ class Slot(threading.Thread):
         self.serving: InstanceRecord | None = None
         self._watch_over = watch
         self._on_change = on_change
-        if adopted and adopted.record.state == "running":
-            self.serving = adopted.record
+        if adopted:
+            application.ground.enter(index)
+            if adopted.record.state == "running":
+                self.serving = adopted.record
         self._restarts = adopted.record.restarts if adopted else 0
         self._failures = 0
         self._port = adopted.port if adopted else 0
@@ -166,14 +169,15 @@ class Slot(threading.Thread):
             if not self.is_wanted:
                 return None
             try:
+                self.application.enter(self.index)
                 running = begin(self.application, self.index, self._choose_port(), self._restarts)
-            except OSError as error:
-                message = explain_start(error, self.application.user).message
-                return Ended("crashed", {"reason": "exit"}, message)
+            except (OSError, DropletCorrupt) as error:
+                self.application.ground.leave(self.index)
+                return Ended("crashed", {"reason": "exit"}, self._explain(error))
             self.running = running
             by = f"process {running.record.pid}, limited by {running.enclosure.description}"
             self._tell("started", f"is starting on port {running.port} ({by})")
-        self._watch_over.add(running, self.condemn)
+        self._watch_over.add(running, self.condemn, self.application.ground)
         if running.record.state == "running":
             self._serve(running.record)
             return running
@@ -190,6 +194,11 @@ class Slot(threading.Thread):
         if running.exit_code is None and self._is_unwanted(running):
             return None
         return self._fail(running, readiness)
+
+    def _explain(self, error: OSError | DropletCorrupt) -> str:
+        if isinstance(error, DropletCorrupt):
+            return f"{error.brief} {error.details}".strip()
+        return explain_start(error, self.application.user).message
 
     def _fail(self, running: Running, readiness: Readiness) -> Ended:
         ended = self._take_verdict() or judge_start(self.application, running, readiness)
@@ -252,6 +261,7 @@ class Slot(threading.Thread):
         self.running = None
         record = running.record
         self._watch_over.remove(running)
+        self.application.ground.leave(self.index)
         self._verdict = None
         self._port = record.port
         for port in (record.debug_port, record.console_port):

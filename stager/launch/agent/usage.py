@@ -26,7 +26,12 @@ class _Watched:
     """One instance, and what has to be known of it from one sample to the next."""
 
     def __init__(
-        self, root: Root, enclosure: Enclosure, directories: Sequence[Path], cpu_seconds: float
+        self,
+        root: Root,
+        enclosure: Enclosure,
+        directories: Sequence[Path],
+        shared: DiskScan | None,
+        cpu_seconds: float,
     ) -> None:
         self.root = root
         self.enclosure = enclosure
@@ -39,7 +44,8 @@ class _Watched:
         self._shared = 0
         self._resident = 0
         roots = [os.fspath(directory) for directory in directories]
-        self.disk = DiskScan(roots, lambda: [f"/proc/{pid}/fd" for pid in self._pids])
+        self._own = DiskScan(roots, lambda: [f"/proc/{pid}/fd" for pid in self._pids])
+        self.scans = (self._own,) if shared is None else (self._own, shared)
 
     def see(self, members: Sequence[Member]) -> None:
         """Its processes are these now."""
@@ -56,6 +62,11 @@ class _Watched:
         """Whether it seems to be over its limit, so that it has to be known exactly."""
         return self.memory > self.enclosure.limits.memory
 
+    @property
+    def disk(self) -> int:
+        """Its own, and what it shares with others."""
+        return sum(scan.size for scan in self.scans)
+
     def share(self, now: float) -> None:
         """Find out the exact share: pages that forks have in common count once."""
         self._shared = sum(resident_bytes(pid) for pid in self._pids)
@@ -68,7 +79,7 @@ class _Watched:
             at,
             self._count_cpu(),
             self.memory,
-            self.disk.size,
+            self.disk,
             len(self._members),
             sum(one.tasks for one in self._members),
             most_descriptors(self._pids),
@@ -79,7 +90,7 @@ class _Watched:
         usage = self.enclosure.usage()
         self._pids = self.enclosure.pids()
         if usage is None:
-            return Sample(at, self._cpu_seconds, disk=self.disk.size)
+            return Sample(at, self._cpu_seconds, disk=self.disk)
         if usage.cpu_seconds is None or usage.tasks is None:
             self._members = read_members(self._pids)
         tasks = usage.tasks if usage.tasks is not None else sum(one.tasks for one in self._members)
@@ -91,7 +102,7 @@ class _Watched:
             at,
             self._cpu_seconds,
             usage.memory,
-            self.disk.size,
+            self.disk,
             len(self._pids),
             tasks,
             most_descriptors(self._pids),
@@ -130,6 +141,7 @@ class Sampler:
         enclosure: Enclosure,
         directories: Sequence[Path] = (),
         *,
+        shared: DiskScan | None = None,
         cpu_seconds: float = 0.0,
     ) -> None:
         """Watch an instance from now on.
@@ -142,10 +154,12 @@ class Sampler:
             Its first process, and the marks of all others.
         directories:
             What counts as its disk.
+        shared:
+            What counts as well, for others, too.
         cpu_seconds:
             What it had used when another supervisor watched it last.
         """
-        self._watched[identifier] = _Watched(root, enclosure, directories, cpu_seconds)
+        self._watched[identifier] = _Watched(root, enclosure, directories, shared, cpu_seconds)
 
     def remove(self, identifier: str) -> None:
         """Watch it no longer; nothing happens where it is not known."""
@@ -167,7 +181,7 @@ class Sampler:
 
     def _scan(self) -> None:
         """Let the walks go on: each has its part first, then whoever needs it what the others left."""
-        scans = [watched.disk for watched in self._watched.values()]
+        scans = list(dict.fromkeys(scan for watched in self._watched.values() for scan in watched.scans))
         if not scans:
             return
         self._turn = (self._turn + 1) % len(scans)

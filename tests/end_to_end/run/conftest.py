@@ -85,12 +85,22 @@ def build(source, target):
 
 
 @pytest.fixture(scope="session")
-def droplet(tmp_path_factory):
-    root = tmp_path_factory.mktemp("run")
-    (root / "app").mkdir()
-    for name, text in FILES.items():
-        (root / "app" / name).write_text(text)
-    return build(root / "app", root / "shop.droplet.tar.gz")
+def build_droplet(tmp_path_factory):
+    """Makes ``NAME.droplet.tar.gz`` of some files."""
+
+    def make(name, files):
+        root = tmp_path_factory.mktemp("run")
+        (root / "app").mkdir()
+        for file, text in files.items():
+            (root / "app" / file).write_text(text)
+        return build(root / "app", root / f"{name}.droplet.tar.gz")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def droplet(build_droplet):
+    return build_droplet("shop", FILES)
 
 
 @pytest.fixture(scope="session")

@@ -233,6 +233,41 @@ def test_a_deleted_file_counts_while_it_is_open(tmp_path):
     assert whole(scan) < 65536
 
 
+def test_with_a_moment_only_what_was_changed_later_counts(tmp_path):
+    (tmp_path / "old").mkdir()
+    for name in ("old/kept", "old/changed"):
+        (tmp_path / name).write_bytes(bytes(MIB))
+    scan = DiskScan([str(tmp_path)], since=(tmp_path / "old" / "changed").stat().st_ctime_ns)
+    assert scan.advance(1000)
+    assert scan.size == 0
+    until_newer(tmp_path / "old" / "new", scan)
+    (tmp_path / "old" / "new").write_bytes(bytes(2 * MIB))
+    os.utime(tmp_path / "old" / "new", (0, 0))
+    (tmp_path / "old" / "changed").write_bytes(bytes(MIB))
+    scan.advance(1000)
+    scan.advance(1000)
+    assert 3 * MIB <= scan.size < 3.5 * MIB
+
+
+def until_newer(path, scan):
+    """The clock of a file system ticks some 250 times a second."""
+    path.touch()
+    while path.stat().st_ctime_ns <= scan.since:
+        time.sleep(0.002)
+        path.touch()
+
+
+def test_what_instances_share_counts_for_each_of_them(watch, tmp_path):
+    both = [watch([PYTHON, "-c", SAY_AND_WAIT], directories=()) for _ in range(2)]
+    shared = DiskScan([str(tmp_path / "shared")])
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "file").write_bytes(bytes(MIB))
+    sampler = Sampler()
+    for one in both:
+        sampler.add(one.name, one.root, one.enclosure, one.directories, shared=shared)
+    assert all(MIB <= sample.disk < 1.5 * MIB for sample in sampler.sample().values())
+
+
 def test_a_scan_looks_at_no_more_entries_than_it_may(tmp_path, monkeypatch):
     for number in range(300):
         (tmp_path / f"f{number}").touch()
