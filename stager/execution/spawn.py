@@ -95,7 +95,7 @@ class Spawned:
         return self.exit_code
 
 
-def spawn(
+def spawn(  # noqa: PLR0913  (as Popen, it is told everything)
     argv: Sequence[str],
     *,
     environment: Mapping[str, str],
@@ -104,11 +104,9 @@ def spawn(
     errors: int | None = None,
     account: Account | None = None,
     confinement: Confinement | None = None,
+    is_apart: bool = False,
 ) -> Spawned:
     """Start ``argv`` with exactly ``environment``, as ``account``, and return while it runs.
-
-    No session and no process group is made for it: a droplet's ``startup`` makes its own, and
-    ``setsid`` would have to fork, that is change its pid, if it were a group's leader already.
 
     Parameters
     ----------
@@ -125,6 +123,10 @@ def spawn(
     confinement:
         None for our own limits, groups and niceness, and an ordinary umask. With one, a program that
         cannot be started says so on stderr and ends with 126 or 127, or 125 before it was one.
+    is_apart:
+        In a session of its own, where no Ctrl-C meant for us reaches it. Not for a droplet's ``startup``,
+        which makes its own: its ``setsid`` would have to fork, that is change its pid, if it were a group's
+        leader already.
 
     Raises
     ------
@@ -135,7 +137,7 @@ def spawn(
     if confinement is not None:
         return _spawn_confined(confinement, argv, options)
     started_at = time.monotonic()
-    return Spawned(options.open(list(argv), subprocess.DEVNULL, umask=0o022), started_at)
+    return Spawned(options.open(list(argv), subprocess.DEVNULL, umask=0o022, is_apart=is_apart), started_at)
 
 
 def _spawn_confined(confinement: Confinement, argv: Sequence[str], options: _Options) -> Spawned:
@@ -171,7 +173,9 @@ class _Options:
     errors: int
     account: Account | None
 
-    def open(self, argv: list[str], stdin: int, *, umask: int) -> subprocess.Popen[bytes]:
+    def open(
+        self, argv: list[str], stdin: int, *, umask: int, is_apart: bool = False
+    ) -> subprocess.Popen[bytes]:
         account = self.account
         return subprocess.Popen(
             argv,
@@ -184,4 +188,5 @@ class _Options:
             group=account.gid if account else None,
             extra_groups=account.groups if account else None,
             umask=umask,
+            start_new_session=is_apart,
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
+from itertools import takewhile
 
 from stager.launch import ports
 from stager.launch.instance import Instance
@@ -11,6 +13,7 @@ from stager.model.finding import Finding
 from stager.model.plan import Health, Process
 
 CHECK = "boot"
+_STARTUP = "startup: "
 #: What ``startup`` itself says with its exit code.
 _STARTUP_CODES = {
     2: "a wrong port, process type or user",
@@ -58,7 +61,7 @@ def describe_exit(instance: Instance, process: Process) -> str:
 def _is_of_startup(instance: Instance) -> bool:
     """Whether startup gave the reason itself: a server may end with the same code."""
     lines = [line for line in instance.log.tail() if line.strip()]
-    return any(line.startswith("startup: ") for line in lines[-2:])
+    return any(line.startswith(_STARTUP) for line in lines[-2:])
 
 
 def _describe_status(health: Health, readiness: Readiness) -> str:
@@ -95,7 +98,15 @@ def _last_words(instance: Instance) -> str:
     if cause := instance.log.cause():
         return f" It failed with: {cause}"
     lines = [line.strip() for line in instance.log.tail() if line.strip()]
+    if instance.exit_code in _STARTUP_CODES and (said := _said_by_startup(lines)):
+        return f" It said: {' / '.join(said)}"
     return f" Its last words: {lines[-1]}" if lines else " It printed nothing."
+
+
+def _said_by_startup(lines: Sequence[str]) -> list[str]:
+    """The reason may have several lines: what is missing, how to install it, what is there instead."""
+    own = takewhile(lambda line: line.startswith(_STARTUP), reversed(lines))
+    return [line.removeprefix(_STARTUP) for line in own][::-1]
 
 
 def _signal_name(number: int) -> str:

@@ -172,7 +172,8 @@ class Instance:
         log = self.launch.log("stop.log")
         since = ticks_now()
         try:
-            stopper = self._spawn(["stop"], self.launch.base_environment(), log)
+            # Whoever types Ctrl-C again while it is at work means us, and has to wait.
+            stopper = self._spawn(["stop"], self.launch.base_environment(), log, is_apart=True)
             tree = Tree(stopper.pid, since)
             try:
                 yield stopper, log
@@ -205,7 +206,9 @@ class Instance:
         with suppress(OSError), self.stop_script() as (stopper, _):
             stopper.wait(_CLEAN_UP_SECONDS)
 
-    def _spawn(self, argv: list[str], environment: Mapping[str, str], log: Log) -> Spawned:
+    def _spawn(
+        self, argv: list[str], environment: Mapping[str, str], log: Log, *, is_apart: bool = False
+    ) -> Spawned:
         launch = self.launch
         return spawn(
             [str(launch.droplet / argv[0]), *argv[1:]],
@@ -214,4 +217,5 @@ class Instance:
             cwd=Path("/"),
             output=log.descriptor,
             account=launch.account,
+            is_apart=is_apart,
         )
