@@ -20,9 +20,8 @@ def run_on(agent, tmp_path):
         pytest.skip("only root can hide files of the host")
 
     def run(droplet, covers):
-        script = [
-            f"mount --bind {shlex.quote(str(cover))} {shlex.quote(path)}" for path, cover in covers.items()
-        ]
+        pairs = [(shlex.quote(str(cover)), shlex.quote(path)) for path, cover in covers.items()]
+        script = [f"mount --bind {cover} {path}" for cover, path in pairs]
         script.append(f'exec "$@" --state-dir {shlex.quote(str(agent.state))}')
         argv = ["unshare", "--mount", "bash", "-euc", "\n".join(script), "bash", STAGER, "run", droplet]
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"}

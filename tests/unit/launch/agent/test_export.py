@@ -330,6 +330,31 @@ def test_a_service_has_the_limits_and_the_signal_of_the_manifest():
     assert "--no-install-recommends libapache2-mod-php8.2 &&" in web["build"]["dockerfile_inline"]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"given": manifest(tools=(PHP,)), "port": 9000, "instances": 3, "user": "app"},
+        {"given": manifest(Process("web", Shell("x"))), "directory": "/srv/$X"},
+        {"given": manifest(health=Health("/healthz", 2.5))},
+        {"given": manifest(health=Health(check="tcp"))},
+    ],
+)
+def test_compose_keeps_to_the_specification(tmp_path, options):
+    path = tmp_path / "compose.yaml"
+    path.write_text(texts("compose", options.pop("given", None), **options)["compose.yaml"])
+    done = check_compose(path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    path.write_text(path.read_text().replace("stop_grace_period:", "grace:"))
+    assert check_compose(path).returncode == 1
+
+
+def check_compose(path):
+    program = Path(sys.executable).with_name("check-jsonschema")
+    argv = [program, "--builtin-schema", "vendor.compose-spec", path]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+
 def test_compose_takes_no_dollar_for_a_variable_of_its_own():
     web = service(manifest(health=Health("/$HOME/\u00e9\U0001f600\x7f\u2028'\"\\")), directory="/srv/$X")
     assert "/$$HOME/\u00e9\U0001f600\x7f\u2028'\"\\" in web["healthcheck"]["test"]
