@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib.util
 import json
 import os
 import sys
@@ -133,7 +134,7 @@ def _start_relay(place: InstancePlace, limit: int, files: int) -> bool:
         streams = {stream: stack.enter_context(_reading_end(_pipe(place, stream))) for stream in STREAMS}
         start_detached(
             [
-                *(sys.executable, "-I", "-S", relay.__file__, str(directory), str(limit), str(files)),
+                *(sys.executable, "-I", "-S", _script(), str(directory), str(limit), str(files)),
                 *(f"{stream}={descriptor}" for stream, descriptor in streams.items()),
             ],
             # One arena for its five threads: 1 MB less of each relay.
@@ -143,6 +144,16 @@ def _start_relay(place: InstancePlace, limit: int, files: int) -> bool:
             descriptors=(directory, *streams.values()),
         )
     return True
+
+
+def _script() -> str:
+    """The relay as it was compiled for us, if it was: to compile it anew takes each 0.5 MB of its 4.5."""
+    compiled = importlib.util.cache_from_source(relay.__file__)
+    with contextlib.suppress(OSError):
+        # Nobody compares the two where the compiled one is named.
+        if os.stat(compiled).st_mtime >= os.stat(relay.__file__).st_mtime:
+            return compiled
+    return relay.__file__
 
 
 def _is_locked_now(directory: int) -> bool:

@@ -65,7 +65,7 @@ def relay_of(place):
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{name}/cmdline", "rb") as file:
-                is_one = b"relay.py" in file.read()
+                is_one = b"/relay." in file.read()
             if is_one and os.readlink(f"/proc/{name}/cwd") == str(place.logs):
                 return int(name)
         except OSError:
