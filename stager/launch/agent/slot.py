@@ -109,6 +109,7 @@ class Slot(threading.Thread):
                 self.running.end()
         finally:
             self._end_turn()
+            self.application.ground.leave(self.index)
             self.application.ports.give_back(self._port)
             self.is_done = self.is_settled = True
             self._on_change()

@@ -161,6 +161,12 @@ class Sampler:
         """
         self._watched[identifier] = _Watched(root, enclosure, directories, shared, cpu_seconds)
 
+    def include(self, identifier: str, directory: Path) -> None:
+        """Count another directory as its own from now on; nothing happens where it is counted already."""
+        scan = self._watched[identifier].scans[0]
+        if (path := os.fspath(directory)) not in scan.roots:
+            scan.roots = (*scan.roots, path)
+
     def remove(self, identifier: str) -> None:
         """Watch it no longer; nothing happens where it is not known."""
         self._watched.pop(identifier, None)

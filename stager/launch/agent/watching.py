@@ -72,6 +72,9 @@ class Watch(threading.Thread):
     def _judge(self, watched: _Watched, sample: Sample) -> None:
         running = watched.running
         watched.history.add(sample)
+        # Where it lies is known only some time after the start.
+        if (private := running.sockets_directory()) is not None:
+            self._sampler.include(running.record.id, private)
         # Whoever kills a relay gets another one; nothing waits for it meanwhile.
         with suppress(OSError):
             logs.resume(running.place, limit=logs.file_bytes(running.record.limits.disk))

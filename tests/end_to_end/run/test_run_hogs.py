@@ -150,7 +150,7 @@ def test_memory(side, pair):
     assert actual >= 128
 
 
-@pytest.mark.parametrize("where", ["$TMPDIR", "$STAGER_STATE/logs", "$HOME"])
+@pytest.mark.parametrize("where", ["$TMPDIR", "$STAGER_SOCKETS", "$HOME"])
 def test_disk(side, pair, where):
     said = ends_for(side, pair, "disk", f"/disk?{urllib.parse.quote(where)}")
     assert "Disk limit of 40 MiB exceeded: " in said
