@@ -19,6 +19,7 @@ from stager.errors import DropletCorrupt
 NAME = "droplet.sha256"
 
 _DIGEST = 64
+_SPECIAL = b"\\\n\r"
 _HEX = frozenset(b"0123456789abcdef")
 #: PATH_MAX is 4096, and each of its bytes may be escaped.
 _LONGEST_LINE = 3 + _DIGEST + 2 * 4096 + 1
@@ -36,7 +37,8 @@ class Digest(NamedTuple):
 
 def line_of(name: bytes, digest: bytes) -> bytes:
     """A line of the list. ``digest`` is hexadecimal."""
-    if b"\\" in name or b"\n" in name or b"\r" in name:
+    # To drop what is special takes a third of the time of looking for each.
+    if len(name.translate(None, _SPECIAL)) != len(name):
         return b"\\%b  %b\n" % (digest, escaped(name))
     return digest + b"  " + name + b"\n"
 

@@ -50,12 +50,11 @@ class DropletFile:
         self._pipe = None
 
     def file(self, name: bytes, mode: int, size: int) -> memoryview:
-        header = self._headers.file(name, mode, size)
-        start = self._filled + len(header)
-        self._block[self._filled : start] = header
+        block, place = self._block, self._filled
+        start = self._headers.put_file(block, place, name, mode, size)
         self._filled = start
-        self._content += len(header) + size
-        return self._block[start : start + size + 1]
+        self._content += start - place + size
+        return block[start : start + size + 1]
 
     def filled(self, size: int) -> None:
         zeros = padding(size)

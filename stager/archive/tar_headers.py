@@ -7,6 +7,7 @@ into it, and otherwise GNU's long-name records, which carry any byte and which G
 
 from __future__ import annotations
 
+import struct
 import zlib
 
 BLOCK = 512
@@ -21,6 +22,8 @@ _POSIX = b"ustar\x0000"
 _GNU = b"ustar  \x00"
 _RECORD_NAME = b"././@LongLink"
 _BLANK_CHECKSUM = 8 * ord(" ")
+#: Name; mode, owner and group; size; time; checksum; all the rest.
+_FIELDS = struct.Struct("100s24s12s12s8s356s")
 _PADDING = tuple(bytes(-size % BLOCK) for size in range(BLOCK))
 
 
@@ -44,16 +47,26 @@ class TarHeaders:
         self._heads: dict[int, tuple[bytes, int]] = {}
 
     def file(self, name: bytes, mode: int, size: int) -> bytes:
-        """The header of a regular file: the one of which there are thousands."""
+        """The header of a regular file."""
+        return self._any(name, mode, size, b"0", b"")
+
+    def put_file(self, block: memoryview, place: int, name: bytes, mode: int, size: int) -> int:
+        """Put the header of a regular file, the one of which there are thousands, into a block at ``place``.
+
+        Returns where it ends.
+        """
         if len(name) > _NAME or size >= _LARGE:
-            return self._any(name, mode, size, b"0", b"")
+            header = self.file(name, mode, size)
+            end = place + len(header)
+            block[place:end] = header
+            return end
         head, constant = self._heads.get(mode) or self._head(mode)
         digits = b"%011o\x00" % size
         # The low half of adler32 is 1 + the sum of the bytes, modulo 65521, which 100 bytes of name and 12
         # digits cannot reach.
         total = constant + (zlib.adler32(digits, zlib.adler32(name)) & 0xFFFF)
-        field = name.ljust(_NAME, b"\x00")
-        return b"%b%b%b%b%06o\x00 %b" % (field, head, digits, self._mtime, total, self._tail)
+        _FIELDS.pack_into(block, place, name, head, digits, self._mtime, b"%06o\x00 " % total, self._tail)
+        return place + BLOCK
 
     def directory(self, name: bytes, mode: int) -> bytes:
         """The header of a directory; ``name`` without a slash at its end."""

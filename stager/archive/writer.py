@@ -46,6 +46,7 @@ class DropletWriter:
     ) -> None:
         self._form = form
         self._search = NeedleSearch(needles)
+        self._is_searching = bool(self._search)
         self._digests = DigestList(spool_directory)
         self._members: list[Member] = []
         self._list_sha256 = ""
@@ -68,11 +69,13 @@ class DropletWriter:
         offset = self._form.position
         listing = LayerListing(self._digests)
         self._form.begin()
+        # Looked up once: an enumeration takes its time.
+        file, directory, _ = Kind
         for entry in entries:
             kind = entry.kind
-            if kind is Kind.FILE:
+            if kind is file:
                 self._add_file(entry, listing)
-            elif kind is Kind.DIRECTORY:
+            elif kind is directory:
                 self._add_directory(entry, listing)
             else:
                 self._add_link(entry, listing)
@@ -128,7 +131,7 @@ class DropletWriter:
             return
         data = read_whole(path, source, size, self._form.file(name, mode, size))
         listing.file(name, mode, hexlify(sha256(data).digest()), size)
-        if self._search:
+        if self._is_searching:
             self._search.look(path, name)
             self._search.look(path, bytes(data))
         self._form.filled(size)

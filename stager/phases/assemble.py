@@ -68,9 +68,8 @@ class Assembled:
         """The application without what the steps made; no directory comes twice."""
         before = set(self._parents)
         made = [path.removeprefix("app/") for path in self.dependencies if path.startswith("app/")]
-        for entry in self.tree.entries(APP, leave_out=(*made, *self.plan.build.left_out)):
-            if entry.path not in before:
-                yield entry
+        entries = self.tree.entries(APP, leave_out=(*made, *self.plan.build.left_out))
+        return (entry for entry in entries if entry.path not in before) if before else entries
 
     def all_entries(self) -> Iterator[Entry]:
         """Everything but the manifest."""

@@ -48,6 +48,15 @@ def test_a_file_says_its_name_mode_and_size_and_nobodys_name(name, mode):
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize("size", [0, 5, 1 << 20, 9 << 30])
+def test_a_file_put_into_a_block_has_the_same_header_there(name, size):
+    block = memoryview(bytearray(b"\xff" * 4096))
+    end = HEADERS.put_file(block, 100, name, 0o755, size)
+    assert bytes(block[100:end]) == HEADERS.file(name, 0o755, size)
+    assert set(block[:100]) == set(block[end:]) == {0xFF}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_a_directory_says_its_name(name):
     (member,) = _members(HEADERS.directory(name, 0o755))
     assert (_bytes_of(member.name), member.mode, member.isdir()) == (name, 0o755, True)
