@@ -6,15 +6,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stager.errors import StagerError
-from stager.model.detection import Detected
-from stager.model.droplet import Runtime, plain
-from stager.model.finding import Verification
 from stager.model.frozen import dataclass
-from stager.model.plan import Limits, Process, Shell
 from stager.model.reporter import Reporter
+
+if TYPE_CHECKING:
+    from stager.model.detection import Detected
+    from stager.model.droplet import Runtime
+    from stager.model.finding import Verification
+    from stager.model.plan import Limits, Process
 
 SCHEMA = 1
 
@@ -54,6 +56,8 @@ class Record:
 
     def document(self, stager_version: str, error: StagerError | None = None) -> dict[str, Any]:
         """The report (DESIGN section 5): the same keys on success and on failure."""
+        from stager.model.droplet import plain
+
         return {
             "schema": SCHEMA,
             "status": "failed" if error else "succeeded",
@@ -137,6 +141,8 @@ def detections_document(detected: Detected) -> dict[str, Any]:
 
 def command_text(process: Process) -> str | list[str]:
     """A process's command as people read it: shell text as written, argv as a list."""
+    from stager.model.plan import Shell
+
     if isinstance(process.command, Shell):
         return process.command.text
     return list(process.command)
