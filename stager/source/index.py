@@ -72,6 +72,15 @@ class Index:
         """What lies at a place."""
         return self.flags[place] & _KIND
 
+    def directories(self, span: range) -> list[int]:
+        """The places of the directories in a span."""
+        places: list[int] = []
+        place = self.flags.find(_DIRECTORY, span.start, span.stop)
+        while place >= 0:
+            places.append(place)
+            place = self.flags.find(_DIRECTORY, place + 1, span.stop)
+        return places
+
     def walk(self, top: str = "", leave_out: frozenset[str] = frozenset()) -> Iterator[tuple[str, int]]:
         """(path, place) of everything below a directory, each directory before its content.
 

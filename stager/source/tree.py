@@ -110,14 +110,15 @@ class Tree:
         while waiting:
             directory, level = waiting.pop()
             prefix = f"{directory}/" if directory else ""
-            below: list[tuple[str, int]] = []
-            for place in index.span(directory):
-                name, kind = index.names[place], index.kind(place)
-                if kind == Kind.FILE and matches(name):
-                    yield prefix + name
-                elif kind == Kind.DIRECTORY and name not in INSTALLED and (depth is None or level < depth):
-                    below.append((prefix + name, level + 1))
-            waiting.extend(reversed(below))
+            span = index.span(directory)
+            names = index.names[span.start : span.stop]
+            # Few names match: only theirs is the kind looked up.
+            for place in [place for place, name in zip(span, names, strict=True) if matches(name)]:
+                if index.kind(place) == Kind.FILE:
+                    yield prefix + index.names[place]
+            if depth is None or level < depth:
+                below = (index.names[place] for place in reversed(index.directories(span)))
+                waiting.extend((prefix + name, level + 1) for name in below if name not in INSTALLED)
 
     def read_bytes(self, path: str, *, limit: int = 8 << 20) -> bytes:
         """At most ``limit`` bytes of a file; raises SourceUnreadable where it cannot be read."""
