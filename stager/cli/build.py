@@ -97,7 +97,7 @@ def _build(
     from stager.execution.ahead import begun_ahead
     from stager.source.ahead import index_as_bytes
 
-    with orderly_end(timeout):
+    with orderly_end(timeout, lambda: record.doing):
         steady_heap()
         output, format_ = _output(options["source"], output, format_)
         request = make_request(

@@ -54,6 +54,7 @@ def _text(detected: Detected) -> str:
     for runtime, answer in detected.detections:
         if answer.strength:
             mark = "→" if runtime in detected.selected else " "
-            lines.append(f"{mark} {runtime} ({answer.strength.name.lower()}): {', '.join(answer.evidence)}")
+            does = f"{answer.strength.name.lower()}{', builds for another' if answer.supplies else ''}"
+            lines.append(f"{mark} {runtime} ({does}): {', '.join(answer.evidence)}")
     lines += [f"  nearly: {text}" for text in detected.near_misses]
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -11,11 +11,12 @@ from stager.errors import Interrupted, StepTimedOut
 
 
 @contextmanager
-def orderly_end(timeout: float | None = None) -> Iterator[None]:
+def orderly_end(timeout: float | None = None, doing: Callable[[], str] = str) -> Iterator[None]:
     """Turn SIGINT, SIGTERM and SIGHUP into Interrupted, and ``timeout`` seconds into StepTimedOut.
 
     Only the first one is taken, and the others stay ignored when the block is left: a second would interrupt
-    the cleaning up, or end the process before it has said with its status that it was interrupted.
+    the cleaning up, or end the process before it has said with its status that it was interrupted. ``doing`` says what is being
+    done when the time is over; empty where that is not known.
     """
 
     def ignore_the_rest() -> None:
@@ -32,8 +33,10 @@ def orderly_end(timeout: float | None = None) -> Iterator[None]:
 
     def timed_out(_number: int, _frame: FrameType | None) -> None:
         ignore_the_rest()
+        what = doing()
         raise StepTimedOut(
-            f"It took longer than the {timeout:g} seconds that --timeout allows.",
+            f"It took longer than the {timeout:g} seconds that --timeout allows"
+            + (f": {what} was not done yet." if what else "."),
             resolution="Allow more, or see in the lines above what takes so long.",
         )
 

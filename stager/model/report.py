@@ -53,6 +53,8 @@ class Record:
     warnings: list[str] = field(default_factory=list)
     verification: Verification | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
+    #: What is being done, for people: the step, else the phase.
+    doing: str = ""
 
     def document(self, stager_version: str, error: StagerError | None = None) -> dict[str, Any]:
         """The report (DESIGN section 5): the same keys on success and on failure."""
@@ -89,6 +91,7 @@ class Recording(Reporter):
     def phase(self, name: str) -> Iterator[None]:
         """Take the time of a phase, also of one that fails."""
         started = time.monotonic()
+        self._record.doing = f"the phase {name}"
         try:
             with self._reporter.phase(name):
                 yield
@@ -99,6 +102,7 @@ class Recording(Reporter):
         self._reporter.detail(text)
 
     def step(self, text: str) -> None:
+        self._record.doing = text
         self._reporter.step(text)
 
     def output(self, line: str) -> None:

@@ -62,6 +62,14 @@ def test_the_deadline_is_an_error_that_says_how_long():
     assert caught.value.exit_code == 42
 
 
+def test_the_deadline_names_what_was_being_done():
+    with pytest.raises(StepTimedOut) as caught, orderly_end(0.05, lambda: "npm run build"):
+        time.sleep(5)
+    assert caught.value.brief == (
+        "It took longer than the 0.05 seconds that --timeout allows: npm run build was not done yet."
+    )
+
+
 def test_what_ends_in_time_is_not_disturbed_and_leaves_the_signals_as_they_were():
     numbers = [*SIGNALS, signal.SIGALRM]
     before = [signal.getsignal(number) for number in numbers]

@@ -95,7 +95,10 @@ def test_a_record_keeps_the_times_of_phases_and_the_warnings():
 
     recording = Recording(Told(), record)
     with recording.phase("detect"):
+        assert record.doing == "the phase detect"
         recording.warning("odd")
+        recording.step("npm ci")
+        assert record.doing == "npm ci"
     with pytest.raises(UsageError), recording.phase("plan"):
         raise UsageError("no")
     assert [phase.name for phase in record.phases] == ["detect", "plan"]
