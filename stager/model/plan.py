@@ -72,7 +72,8 @@ class RunCommand:
     arguments:
         What follows the program.
     script:
-        A template of the plugin's package, rendered without values, whose path comes before ``arguments``.
+        A template of the plugin's package, rendered without values, whose path comes before ``arguments``. A
+        line of its output that begins with ``stager: warning: `` is a warning.
     environment:
         Added to the clean environment of steps. ``{cache}`` in a value is the cache directory.
     inputs:
@@ -88,6 +89,9 @@ class RunCommand:
     fails_on:
         A regular expression. A line of its output in which it is found means that it failed, although it
         ended with status 0.
+    hides:
+        A regular expression. A line of its output in which it is found is not shown: what a tool says of how
+        it was called is no concern of the user's.
     timeout:
         Seconds.
     offline_needs:
@@ -109,6 +113,7 @@ class RunCommand:
     is_confined: bool = False
     failures: tuple[KnownFailure, ...] = ()
     fails_on: str = ""
+    hides: str = ""
     kind: Literal["command"] = "command"
 
 

@@ -108,7 +108,8 @@ def assemble(
         trees = {APP: source, DEPS: deps}
         outputs -= {f"{APP}/{path}" for path in build.left_out}
         made = [path for path in sorted(outputs) if trees[path.split("/")[0]].has(path.partition("/")[2])]
-    reporter.detail(f"{source.file_count:,} files, {source.byte_count:,} bytes of application")
+    files, size = source.counted(build.left_out)
+    reporter.detail(f"{files:,} files, {size:,} bytes of application")
     return Assembled(planned, manifest, source, deps, tuple(made), generated)
 
 

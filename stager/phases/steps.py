@@ -34,6 +34,10 @@ INHERITED = (
 
 #: How many of the last lines of a failed step are shown.
 SHOWN_LINES = 30
+#: What a script of a plugin's puts before what the user should know.
+WARNING = "stager: warning: "
+#: Some tools print colours whatever NO_COLOR says.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,7 @@ def run_steps(build: BuildPlan, host: HostFacts, where: Surroundings, reporter: 
     for step in build.steps:
         argv = _argv(step, host, where)
         reporter.step(_hidden(_shown(step), where))
-        complaints = _Complaints(step)
-
-        def take(line: str, complaints: _Complaints = complaints) -> None:
-            complaints.take(line)
-            reporter.output(_hidden(line, where))
-
+        said = _Said(step, where, reporter)
         try:
             outcome = run(
                 argv,
@@ -94,25 +93,42 @@ def run_steps(build: BuildPlan, host: HostFacts, where: Surroundings, reporter: 
                 environment=_environment(step, where),
                 timeout=step.timeout,
                 marker=where.marker,
-                on_line=take,
+                on_line=said.take,
             )
         except OSError as error:
             raise _not_started(step, argv[0], error) from error
-        if outcome.is_timed_out or outcome.status or complaints.are_there:
+        if outcome.is_timed_out or outcome.status or said.is_complaint:
             raise _failure(step, outcome, where)
 
 
-class _Complaints:
-    """Whether a step prints what means that it failed, whatever its status says."""
+class _Said:
+    """What a step prints, as people see it; and whether it means that it failed, whatever its status says."""
 
-    def __init__(self, step: Step) -> None:
-        text = step.fails_on if isinstance(step, RunCommand) else ""
-        self._pattern = re.compile(text) if text else None
-        self.are_there = False
+    def __init__(self, step: Step, where: Surroundings, reporter: Reporter) -> None:
+        self._where, self._reporter = where, reporter
+        self._warns = isinstance(step, RunCommand) and bool(step.script)
+        self._fails_on = _pattern(step.fails_on) if isinstance(step, RunCommand) else None
+        self._hides = _hides(step)
+        self.is_complaint = False
 
     def take(self, line: str) -> None:
-        if self._pattern is not None and self._pattern.search(line):
-            self.are_there = True
+        if self._fails_on is not None and self._fails_on.search(line):
+            self.is_complaint = True
+        if self._hides is not None and self._hides.search(line):
+            return
+        text = _hidden(line, self._where)
+        if self._warns and text.startswith(WARNING):
+            self._reporter.warning(text.removeprefix(WARNING))
+        else:
+            self._reporter.output(text)
+
+
+def _pattern(text: str) -> re.Pattern[str] | None:
+    return re.compile(text) if text else None
+
+
+def _hides(step: Step) -> re.Pattern[str] | None:
+    return _pattern(step.hides) if isinstance(step, RunCommand) else None
 
 
 def check_offline(build: BuildPlan, cache: Path | None) -> None:
@@ -207,7 +223,9 @@ def _not_started(step: Step, program: str, error: OSError) -> StepFailed | HostT
 def _failure(
     step: Step, outcome: Outcome, where: Surroundings
 ) -> StepFailed | StepTimedOut | OfflineNotCached:
-    said = "\n".join(_hidden(line, where) for line in outcome.tail[-SHOWN_LINES:])
+    hides = _hides(step)
+    lines = [line for line in outcome.tail if hides is None or not hides.search(line)]
+    said = "\n".join(_hidden(line, where) for line in lines[-SHOWN_LINES:])
     last = f"Its last lines:\n{said}" if said else "It printed nothing."
     if outcome.is_timed_out:
         return StepTimedOut(
@@ -274,6 +292,7 @@ def _place(step: RunCommand, name: str, where: Surroundings) -> str:
 def _hidden(text: str, where: Surroundings) -> str:
     # Where it is built is nobody's concern: paths are shown as the step would write them.
     root = str(where.application.parent)
+    text = _COLOUR.sub("", text) if "\x1b" in text else text
     text = text.replace(f"{where.application}/", "").replace(f"{root}/", "../")
     # A secret of several lines is printed line by line. The longest first: one may begin with another.
     parts = {part for secret in where.secrets for part in (secret, *secret.splitlines())}

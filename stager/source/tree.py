@@ -69,6 +69,18 @@ class Tree:
         """What the regular files have together, in bytes."""
         return self._index.size
 
+    def counted(self, leave_out: Collection[str]) -> tuple[int, int]:
+        """How many regular files there are, and their bytes, without some paths and what is in them."""
+        if not any(self.has(path) for path in leave_out):
+            return self.file_count, self.byte_count
+        index = self._index
+        found = [
+            index.sizes[place]
+            for _, place in index.walk("", frozenset(leave_out))
+            if index.flags[place] & ~EXECUTABLE == Kind.FILE
+        ]
+        return len(found), sum(found)
+
     def has(self, path: str) -> bool:
         """Whether a file, link or directory of that name is there."""
         parent, _, name = path.rpartition("/")

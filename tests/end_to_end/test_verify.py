@@ -407,6 +407,9 @@ def test_detect_shows_evidence_and_near_misses(stager_cli, source, tree):
         "selected": ["php"],
     }
     assert stager_cli("detect", source).stdout.startswith("→ php (strong): index.php\n")
+    package = '{"scripts": {"build": "vite build"}, "devDependencies": {"vite": "7"}}'
+    said = stager_cli("detect", tree({"index.php": "", "package.json": package}, "two")).stdout
+    assert "→ node (strong, builds for another): package.json (Vite, for index.php)\n" in said
 
     done = stager_cli("detect", tree({"Composer.json": "{}", "readme.txt": ""}))
     assert done.returncode == 21

@@ -23,6 +23,16 @@ def run(script, **fields):
     return RunCommand("a step", "sh", ("-ec", script), **fields)
 
 
+class Details(Silent):
+    """Keeps the decisions that it is told."""
+
+    def __init__(self):
+        self.said = []
+
+    def detail(self, text):
+        self.said.append(text)
+
+
 @pytest.fixture
 def assembled(tmp_path):
     """Assemble an application of four files with steps; what lies in app/ and deps/ is in ``listed``."""
@@ -35,13 +45,15 @@ def assembled(tmp_path):
     def do(*steps, **fields):
         build = BuildPlan("php", steps=steps, processes=(WEB,), **fields)
         with Workspace() as workspace:
+            reporter = Details()
             done = assemble(
                 Plan((), build, Settings(), HOST),
                 Tree.of_directory(root),
                 workspace,
                 Request(str(root)),
-                Silent(),
+                reporter,
             )
+            do.said = reporter.said
             kept = {
                 "dependencies": [entry.path for entry in done.dependency_entries()],
                 "app": [entry.path for entry in done.app_entries()],
@@ -106,3 +118,11 @@ def test_what_only_the_build_needs_is_left_out(assembled):
     found = assembled(step, left_out=("node_modules", "src/a.py"))
     assert found["dependencies"] == []
     assert found["app"] == [path for path in APP if path != "app/src/a.py"]
+
+
+def test_what_is_left_out_is_not_counted(assembled):
+    step = run("mkdir node_modules; echo 12345 > node_modules/m", outputs=("app/node_modules",))
+    assembled(step)
+    assert assembled.said == ["5 files, 63 bytes of application"]
+    assembled(step, left_out=("node_modules", "src", "gone"))
+    assert assembled.said == ["3 files, 49 bytes of application"]
