@@ -115,10 +115,13 @@ def _astro(seen: Seen) -> Output | None:
 def _svelte_kit(seen: Seen) -> Output | None:
     if "@sveltejs/adapter-static" not in seen.package.needs:
         return None
-    text = javascript(seen.source, "svelte.config")
+    # Since 2.62 the adapter may be an argument of the plugin in vite.config.
+    file, text = "svelte.config.js", javascript(seen.source, "svelte.config")
+    if "adapter" not in text:
+        file, text = "vite.config", javascript(seen.source, "vite.config")
     fallback = value_of(text, "fallback")
     page = fallback if fallback and not fallback.startswith("404") else ""
-    return _made(value_of(text, "pages"), "build", "svelte.config.js", page)
+    return _made(value_of(text, "pages"), "build", file, page)
 
 
 def _next(seen: Seen) -> Output | None:

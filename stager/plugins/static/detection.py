@@ -46,14 +46,15 @@ _GENERATORS = (
 
 def detect_static(source: SourceTree) -> Detection:
     """Return how sure it is, on which files, and what is nearly a static site."""
-    near = _near_misses(source)
     package = read_package(source)
+    built = find_bundler(source, package) if package else None
+    near = _near_misses(source, is_built=built is not None)
     evidence = [NAME] if source.is_file(NAME) else []
     other = next((name for name in OTHERS if source.is_file(name)), "")
     if not evidence and (other or (package and is_server(source, package))):
         return Detection(Strength.NONE, (), near)
-    if package and (found := find_bundler(source, package)):
-        evidence.append(f"package.json ({found[0].name})")
+    if built:
+        evidence.append(f"package.json ({built[0].name})")
     if source.is_file(INDEX) and (package is None or not package.scripts):
         evidence.append(INDEX)
     if evidence:
@@ -78,7 +79,7 @@ def is_server(source: SourceTree, package: Package) -> bool:
     )
 
 
-def _near_misses(source: SourceTree) -> tuple[str, ...]:
+def _near_misses(source: SourceTree, *, is_built: bool) -> tuple[str, ...]:
     names = source.children()
     texts = []
     for name in names:
@@ -87,7 +88,8 @@ def _near_misses(source: SourceTree) -> tuple[str, ...]:
             texts.append(f"{_shown(name)}: did you mean {INDEX}?")
         elif lower in {"staticfile", "staticfile.txt", "static.file"} and name != NAME:
             texts.append(f"{_shown(name)}: did you mean {NAME}?")
-    if INDEX in names or NAME in names:
+    # A page in src/ is what a bundler begins with.
+    if INDEX in names or NAME in names or is_built:
         return tuple(texts)
     texts += _no_index(source, names, is_named=bool(texts))
     return tuple(texts)

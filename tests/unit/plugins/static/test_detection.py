@@ -81,6 +81,11 @@ def test_what_is_another_runtimes_or_nobodys(tmp_path, files):
     assert found(tmp_path, files).strength == Strength.NONE
 
 
+def test_the_page_that_a_bundler_begins_with_is_no_miss(tmp_path):
+    files = {"package.json": {"devDependencies": {"@angular/cli": "21"}}, "src/index.html": ""}
+    assert found(tmp_path, files).near_misses == ()
+
+
 @pytest.mark.parametrize(
     ("files", "near"),
     [

@@ -78,6 +78,11 @@ PAGE = {"index.html": ""}
         (needs("nuxt", build="nuxt build"), {}, None),
         (needs("@sveltejs/kit", "vite"), PAGE, None),
         (
+            needs("@sveltejs/kit", "@sveltejs/adapter-static", "vite"),
+            {"vite.config.ts": "sveltekit({ adapter: adapter({ pages: 'site', fallback: '200.html' }) })"},
+            ("site", "200.html"),
+        ),
+        (
             needs("@sveltejs/kit", "@sveltejs/adapter-static"),
             {"svelte.config.js": "adapter({ pages: 'www', fallback: '200.html' })"},
             ("www", "200.html"),
