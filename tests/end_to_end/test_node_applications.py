@@ -33,6 +33,8 @@ def build(request, stager_cli, tmp_path):
     cache = request.config.cache.mkdir(f"packages-{os.geteuid()}")
 
     def do(source, *arguments, name="droplet.tar.gz", **options):
+        # Toolkits install and build for ten seconds; on a machine that does much else, for minutes.
+        options.setdefault("timeout", 270)
         done = stager_cli(
             "build", source, "-o", tmp_path / name, "--json", "--cache-dir", cache, *arguments, **options
         )
@@ -134,6 +136,28 @@ def test_vite_builds_what_apache_serves(build, unpack, start, tmp_path, account)
     script = site.get(name)
     assert "built by vite" in script.text
     assert "immutable" in script.headers["Cache-Control"]
+
+
+def test_svelte_kit_starts_the_server_that_its_adapter_makes(build, unpack, start, tmp_path, account):
+    report, seen = build(FIXTURES / "node_svelte_kit", "--verify", "boot")
+    assert_served(report, "node")
+    assert "started: SvelteKit's own server; there is no scripts.start" in seen
+    assert report["processes"] == {"web": ["${STAGER_NODE}", "build/index.js"]}
+    site = start(unpack(tmp_path / "droplet.tar.gz", account=account), account=account)
+    page = site.get("/", headers={"Host": "shop.example.com", "X-Forwarded-Proto": "https"}).text
+    assert "asked at https://shop.example.com" in page
+    script = site.get("/_app/" + page.partition("/_app/")[2].partition('"')[0])
+    assert "immutable" in script.headers["cache-control"]
+
+
+def test_react_router_renders_with_its_own_server(build, unpack, start, tmp_path, account):
+    report, seen = build(FIXTURES / "node_react_router", "--verify", "boot")
+    assert_served(report, "node")
+    assert "started: scripts.start: react-router-serve ./build/server/index.js" in seen
+    droplet = unpack(tmp_path / "droplet.tar.gz", account=account)
+    assert not (droplet / "app/node_modules/vite").exists()
+    page = start(droplet, account=account).get("/").text
+    assert "rendered for" in page
 
 
 def test_a_php_application_has_its_assets_and_no_packages_of_node(build, unpack, start, tmp_path, account):

@@ -8,7 +8,7 @@ from stager.plugins.node.came_along import CameAlong
 from stager.plugins.node.install import Installation
 from stager.plugins.node.names import printable
 from stager.plugins.node.start import Start
-from stager.plugins.node.toolkits import Toolkit
+from stager.plugins.node.toolkit import Toolkit
 from stager.plugins.node.versions import Node, Wanted
 
 Choice = tuple[str, str]

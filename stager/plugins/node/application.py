@@ -20,7 +20,8 @@ from stager.plugins.node.manifest import Package, read_package
 from stager.plugins.node.npmrc import NPMRC
 from stager.plugins.node.options import NodeOptions
 from stager.plugins.node.start import Start, find_start
-from stager.plugins.node.toolkits import Toolkit, find_toolkit
+from stager.plugins.node.toolkit import Toolkit
+from stager.plugins.node.toolkits import find_toolkit
 from stager.plugins.node.workspaces import workspace_packages
 
 #: Programs of the user's processes that need Node, or what is installed for it, at run time. Inertia's server
@@ -155,6 +156,7 @@ def plan_installation(
         and (has_development or came_along or manager.is_berry)
         and _has_some(application),
         is_kept=application.is_run and not application.is_whole,
+        standalone=_standalone(application),
         before=scripts.before,
         build=scripts.build,
         everywhere=scripts.everywhere,
@@ -163,6 +165,18 @@ def plan_installation(
         settings=NPMRC if NPMRC in settings else "",
         inputs=tuple(path for path in ("package.json", manager.lock.path, *settings) if path),
     )
+
+
+def _standalone(application: Application) -> tuple[str, ...]:
+    toolkit = application.toolkit
+    if (
+        application.start is None
+        or toolkit is None
+        or not toolkit.standalone
+        or not application.scripts.is_any
+    ):
+        return ()
+    return (toolkit.standalone, "--whole") if application.is_whole else (toolkit.standalone,)
 
 
 def _has_some(application: Application) -> bool:

@@ -8,7 +8,7 @@ from stager.errors import ConfigurationError
 from stager.model.frozen import dataclass
 from stager.plugins.node.manifest import Package
 from stager.plugins.node.names import printable
-from stager.plugins.node.toolkits import Toolkit
+from stager.plugins.node.toolkit import Toolkit
 
 #: Run before the installation, as Heroku does; its build replaces `build`. Google's is only taken where there
 #: is no other: applications have it, empty, so that nothing is built there.

@@ -20,7 +20,7 @@ from stager.plugins.node.manifest import Package
 from stager.plugins.node.names import literal, printable
 from stager.plugins.node.programs import packages_of
 from stager.plugins.node.shell_words import as_shell, plain
-from stager.plugins.node.toolkits import HOST, Toolkit
+from stager.plugins.node.toolkit import HOST, Toolkit
 
 #: What startup cannot hand over as a variable of the process: bash's own, and those that it needs itself.
 _OWN = frozenset(

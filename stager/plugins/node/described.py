@@ -10,7 +10,8 @@ from stager.plugins.node.entries import find_entry
 from stager.plugins.node.manifest import MANIFEST, Package, read_package
 from stager.plugins.node.programs import sends_files
 from stager.plugins.node.start import find_start
-from stager.plugins.node.toolkits import Toolkit, find_toolkit
+from stager.plugins.node.toolkit import Toolkit
+from stager.plugins.node.toolkits import find_toolkit
 from stager.plugins.node.workspaces import workspace_packages
 
 _BUILDING = ("build", "production", "prod", "build:prod", "build:production", "heroku-postbuild")
@@ -71,7 +72,10 @@ def _not_serving(source: SourceTree, package: Package, toolkit: Toolkit | None, 
     if source.is_file("Procfile") and (package.dependencies or script):
         return Detection(Strength.STRONG, (MANIFEST, "Procfile"))
     if script:
-        return Detection(Strength.STRONG, (f"{MANIFEST} (scripts.{script})",), supplies=True)
+        # Where it lacks something, planning says what, and has to be reached.
+        is_lacking = toolkit is not None and bool(toolkit.problem)
+        what = toolkit.name if toolkit and is_lacking else f"scripts.{script}"
+        return Detection(Strength.STRONG, (f"{MANIFEST} ({what})",), supplies=not is_lacking)
     return _of_tools(source, package)
 
 

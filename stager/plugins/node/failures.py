@@ -131,10 +131,15 @@ _LOCK = (
         r"|[Ll]ockfile needs to be updated|lockfile had changes, but lockfile is frozen",
     ),
     *_known(
-        "Packages ask for versions of each other that cannot be had together: {name}",
+        "Packages ask for versions of each other that cannot be had together: {version} is there, and {name}",
         "Ask for versions that fit; or put legacy-peer-deps=true into .npmrc, as npm 6 did.",
-        rf"{_NPM} (?P<name>peer \S+ from [^\n]+)[\s\S]*Fix the upstream dependency conflict",
-        rf"{_NPM} code ERESOLVE[\s\S]*?{_NPM} (?P<name>[^\n]*)",
+        rf"{_NPM} Found: (?P<version>[^\n]+)[\s\S]*?{_NPM} Could not resolve dependency:[\s\S]*?"
+        rf"{_NPM} +(?P<name>peer \S+ from \S+)",
+    ),
+    *_known(
+        "Packages ask for versions of each other that cannot be had together.",
+        "Ask for versions that fit; or put legacy-peer-deps=true into .npmrc, as npm 6 did.",
+        rf"{_NPM} code ERESOLVE",
     ),
     *_known(
         "A package refuses this version of Node: {name}",
@@ -188,7 +193,7 @@ _SCRIPTS = (
     *_known(
         "pnpm does not run the scripts of {name} unasked, and this version fails because of it.",
         "Say which may run, and add what it writes to the application: pnpm approve-builds",
-        r"ERR_PNPM_IGNORED_BUILDS|Ignored build scripts: (?P<name>[^\n]+)",
+        r"(?:ERR_PNPM_IGNORED_BUILDS\s+|╰─▶ )Ignored build scripts: (?P<name>[^\n]+)",
     ),
     *_known(
         "A script of the package {name} failed.",
@@ -264,4 +269,10 @@ INSTALL_FAILURES = (
     *_OFFLINE, *_HEAP, *_GIT, *_NATIVE, *_ACCESS, *_PACKAGES, *_LOCK, *_NETWORK, *_KILLED, *_SCRIPTS,
     *_BUILD[-5:],
 )  # fmt: skip
+STANDALONE_FAILURES = _known(
+    "The build made no {name}, although next.config says `output: standalone`.",
+    "Does the build do something else than `next build`, or lies the server in a folder below? Then name it: "
+    "`node: {{entrypoint: …}}` in stager.yml.",
+    r"stager: no (?P<name>\S+)",
+)
 BUILD_FAILURES = (*_OFFLINE, *_HEAP, *_KILLED, *_NATIVE, *_BUILD, *_SCRIPTS)

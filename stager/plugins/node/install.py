@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from stager.model.frozen import dataclass
@@ -14,7 +15,7 @@ from stager.plugins.node.commands import (
     compiler_environment,
     npm_environment,
 )
-from stager.plugins.node.failures import BUILD_FAILURES, INSTALL_FAILURES
+from stager.plugins.node.failures import BUILD_FAILURES, INSTALL_FAILURES, STANDALONE_FAILURES
 from stager.plugins.node.managers import PackageManager
 from stager.plugins.node.versions import NODES
 
@@ -24,8 +25,19 @@ NODE_LINKS = "../build/node/bin"
 #: for an answer never ends.
 INSTALL_SECONDS = 900.0
 BUILD_SECONDS = 1800.0
+#: Since 10, pnpm runs scripts of those packages alone that the application names.
+_PNPM_WITH_ALLOWANCES = 10
+#: How the scripts of a package are allowed to run.
+_ALLOW: Mapping[str, str] = {
+    "npm": "is ignore-scripts set in .npmrc? npm 12 wants them allowed: npm install-scripts approve NAME",
+    "yarn": "is enableScripts false in .yarnrc.yml? dependenciesMeta: {NAME: {built: true}} in package.json",
+    "pnpm": "pnpm approve-builds, and add what it writes to the application",
+    "bun": "bun pm trust NAME, and add what it writes to the application",
+}
 #: What npm prints when it failed: some of its versions end with 0 all the same.
 NPM_SAYS = r"^npm (?:ERR!|error)(?: |$)"
+#: npm 11 does not know the variable that older versions of node-gyp take the headers from, and says so.
+NPM_MURMURS = r"^npm warn Unknown env config \"nodedir\""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,8 @@ class Installation:
         Those of the workspaces.
     headers:
         The prefix below which the headers of Node lie; empty where they are not on this host.
+    standalone:
+        What Next builds, where its own server is completed; and whether that is all that is run.
     settings:
         The application's .npmrc, if it has one.
     inputs:
@@ -81,6 +95,7 @@ class Installation:
     everywhere: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     headers: str = ""
+    standalone: tuple[str, ...] = ()
     settings: str = ""
     inputs: tuple[str, ...] = ()
 
@@ -103,6 +118,7 @@ def install_steps(todo: Installation) -> tuple[RunCommand, ...]:
         *steps.installed(),
         *(steps.script(name) for name in todo.build),
         *(steps.script(name, everywhere=True) for name in todo.everywhere),
+        *steps.completed(),
         *steps.pruned(),
         *steps.settled(),
     )
@@ -157,7 +173,10 @@ class _Steps:
         if todo.came_along:
             return [self._call("rebuild", commands.rebuild)] if todo.is_rebuilt else []
         what = commands.install if todo.has_development else commands.install_production
-        return [self._call("install", what)]
+        steps = [self._call("install", what)]
+        if todo.manager.tool == "pnpm" and todo.manager.major >= _PNPM_WITH_ALLOWANCES:
+            steps.append(self._made("look for scripts that did not run", "node/ignored.js.j2", ()))
+        return steps
 
     def script(self, name: str, *, everywhere: bool = False) -> RunCommand:
         """A script of package.json; what it prints is its own, so a word of npm's in it means nothing."""
@@ -178,6 +197,13 @@ class _Steps:
             timeout=BUILD_SECONDS,
             failures=BUILD_FAILURES,
         )
+
+    def completed(self) -> list[RunCommand]:
+        """The files that Next's own server sends are put beside it."""
+        if not self._todo.standalone:
+            return []
+        step = self._made("complete Next's own server", "node/standalone.js.j2", self._todo.standalone)
+        return [replace(step, failures=STANDALONE_FAILURES)]
 
     def pruned(self) -> list[RunCommand]:
         """What only the build needed goes."""
@@ -207,7 +233,8 @@ class _Steps:
         is_pruning = todo.is_pruned and todo.manager.tool == "npm"
         pruning = (f"--prune=npm {' '.join(self._commands.prune)}",) if is_pruning else ()
         name = "remove devDependencies, settle packages" if is_pruning else "settle packages"
-        return [self._made(name, "node/settle.js.j2", (*pruning, *modules), self._outputs)]
+        arguments = (*pruning, f"--allow={_ALLOW[todo.manager.tool]}", *modules)
+        return [self._made(name, "node/settle.js.j2", arguments, self._outputs)]
 
     def _call(self, name: str, arguments: tuple[str, ...], environment: str = "development") -> RunCommand:
         todo, commands = self._todo, self._commands
@@ -226,6 +253,7 @@ class _Steps:
             timeout=INSTALL_SECONDS,
             failures=INSTALL_FAILURES,
             fails_on=NPM_SAYS if todo.manager.tool == "npm" else "",
+            hides=NPM_MURMURS,
         )
 
     def _made(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stager.model.frozen import dataclass
-from stager.plugins.node.toolkits import HOST, LISTEN, PORT
+from stager.plugins.node.toolkit import HOST, LISTEN, PORT
 
 
 @dataclass(frozen=True, slots=True)

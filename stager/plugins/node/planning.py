@@ -46,7 +46,7 @@ def plan_node(context: PlanContext[NodeOptions]) -> BuildPlan:
         build_path=_build_path(todo) if steps else (),
         private_files=private_files() if is_run else (),
         tools=(node.run_tools(),) if is_run else (),
-        left_out=_left_out(todo, secrets),
+        left_out=_left_out(application, todo, secrets),
         choices=(of_node(node, wanted), *_choices(application, todo, secrets)),
         warnings=(
             *((node.note,) if node.note else ()),
@@ -103,8 +103,11 @@ def _build_path(todo: Installation | None) -> tuple[str, ...]:
     return tuple(folders)
 
 
-def _left_out(todo: Installation | None, secrets: tuple[Secret, ...]) -> tuple[str, ...]:
+def _left_out(
+    application: Application, todo: Installation | None, secrets: tuple[Secret, ...]
+) -> tuple[str, ...]:
     found = [secret.path for secret in secrets]
+    found += application.toolkit.leftovers if application.toolkit else ()
     if todo and not todo.is_kept:
         found += ["node_modules", *todo.modules]
     if todo and todo.manager.is_berry:

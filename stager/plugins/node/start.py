@@ -15,10 +15,13 @@ from stager.plugins.node.following import Following, Part
 from stager.plugins.node.manifest import Package
 from stager.plugins.node.names import inside, literal, printable
 from stager.plugins.node.programs import is_development, is_preview
-from stager.plugins.node.toolkits import Toolkit, find_toolkit
+from stager.plugins.node.toolkit import Toolkit
+from stager.plugins.node.toolkits import find_toolkit
 from stager.plugins.node.workspaces import find_workspace
 
 START = "start"
+#: It says itself that it "does not work" with `output: standalone`, and needs all of node_modules.
+_NEXT = ("next", "start")
 #: Scripts that start what `start` only tries out: Nest's template has the first.
 _PRODUCTION = ("start:prod", "start:production", "start-prod", "production", "prod", "serve:prod")
 
@@ -155,8 +158,15 @@ class _Finding:
         is_tried = last is not None and bool(last.words) and is_development(last.words)
         toolkit = self._toolkit_of(last)
         is_shown = last is not None and is_preview(last.words)
-        if toolkit is not None and toolkit.command and last is not None and (is_tried or is_shown):
+        is_refused = bool(toolkit and toolkit.standalone) and last is not None and last.words[:2] == _NEXT
+        if (
+            toolkit is not None
+            and toolkit.command
+            and last is not None
+            and (is_tried or is_shown or is_refused)
+        ):
             reason = "a server for development" if is_tried else "one for looking at the build"
+            reason = "not for `output: standalone`" if is_refused else reason
             return self.within_part(last).of_toolkit(
                 toolkit, f"{toolkit.name}'s own server, as {self._called(START)} is {reason}: {shown}"
             )

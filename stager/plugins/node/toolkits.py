@@ -1,100 +1,53 @@
-"""Which toolkit makes the application, what its build leaves, and what serves that."""
+"""Which toolkit makes the application: the most particular first, for all of them bring a bundler."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import field
+import re
+from collections.abc import Callable
 
-from stager.model.frozen import dataclass
-from stager.model.plan import Argv
 from stager.model.source_tree import SourceTree
-from stager.plugins.node.configuration import configuration, folder_of, is_set, setting
+from stager.plugins.node.configuration import folder_of, is_set, setting
 from stager.plugins.node.environment import NODE
 from stager.plugins.node.manifest import Package
-
-#: The address to listen on, for servers that take it from here rather than from PORT.
-HOST, PORT = "${VCAP_APP_HOST}", "${PORT}"
-LISTEN: Mapping[str, str] = {"HOST": HOST, "PORT": PORT}
-
-
-@dataclass(frozen=True, slots=True)
-class Toolkit:
-    """What was found.
-
-    Parameters
-    ----------
-    name:
-        For people.
-    outputs:
-        Folders that the build makes, in the package's own folder; the first is what is served.
-    is_static:
-        The build leaves files and no server: the static runtime serves them.
-    command:
-        What serves it otherwise, in the package's folder; empty where that is the application's to say.
-    environment:
-        What its server wants to know and takes from nowhere else.
-    build:
-        The script that is expected to make the outputs.
-    problem, resolution:
-        Why what it builds cannot be served, and what to do; empty where it can.
-    is_whole:
-        The outputs hold all that the server needs, packages too.
-    """
-
-    name: str
-    outputs: tuple[str, ...] = ()
-    is_static: bool = False
-    command: Argv = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    build: str = "build"
-    problem: str = ""
-    resolution: str = ""
-    is_whole: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A package, in its folder."""
-
-    source: SourceTree
-    package: Package
-
-    def config(self, *names: str) -> str:
-        return configuration(self.source, self.package.folder, *names)
-
-    def is_file(self, path: str) -> bool:
-        return self.source.is_file(f"{self.package.folder}/{path}".lstrip("/"))
-
-    def has(self, *names: str) -> bool:
-        return self.package.has(*names)
-
-    def script(self, name: str = "build") -> str:
-        return self.package.scripts.get(name, "")
+from stager.plugins.node.pages import find_bundler, find_generator
+from stager.plugins.node.toolkit import HOST, LISTEN, PORT, Seen, Toolkit
 
 
 def find_toolkit(source: SourceTree, package: Package | None) -> Toolkit | None:
     """Return the toolkit of a package, the most particular one first; None where it has none."""
     if package is None:
         return None
-    seen = _Seen(source, package)
+    seen = Seen(source, package)
     return next((found for rule in _RULES if (found := rule(seen)) is not None), None)
 
 
-def _next(seen: _Seen) -> Toolkit | None:
+def _next(seen: Seen) -> Toolkit | None:
     if not seen.has("next"):
         return None
     text = seen.config("next.config")
     folder = folder_of(text, "distDir", ".next")
     if setting(text, "output") == "export" or "next export" in seen.script():
         # With `output: export`, distDir is where the export goes; `next export -o` of Next 13 is rare.
-        return Toolkit("Next", (folder if folder != ".next" else "out",), is_static=True)
+        return Toolkit(
+            "Next", (folder if folder != ".next" else "out",), is_static=True, leftovers=(".next",)
+        )
     # HOSTNAME: what the server of `output: standalone` listens on, and in a container its name otherwise.
-    return Toolkit(
-        "Next", (folder,), command=("next", "start", "-H", HOST, "-p", PORT), environment={"HOSTNAME": HOST}
-    )
+    listen = {"HOSTNAME": HOST}
+    # cache/ holds images and answers, too, which the server reads.
+    caches = tuple(f"{folder}/cache/{name}" for name in ("turbopack", "webpack", "swc", "eslint"))
+    # In a monorepo the server lies deeper, by a root that is computed.
+    is_found = not seen.package.folder and "outputFileTracingRoot" not in text
+    if setting(text, "output") == "standalone" and is_found:
+        command = (NODE, f"{folder}/standalone/server.js")
+        return Toolkit(
+            "Next", (folder,), command=command, environment=listen, is_whole=True, standalone=folder,
+            leftovers=caches,
+        )  # fmt: skip
+    start = ("next", "start", "-H", HOST, "-p", PORT)
+    return Toolkit("Next", (folder,), command=start, environment=listen, leftovers=caches)
 
 
-def _nuxt(seen: _Seen) -> Toolkit | None:
+def _nuxt(seen: Seen) -> Toolkit | None:
     if not seen.has("nuxt", "nuxt3", "nuxt-edge", "nuxt-nightly"):
         return None
     text = seen.config("nuxt.config")
@@ -122,7 +75,7 @@ def _nitro(name: str) -> Toolkit:
     )
 
 
-def _react_router(seen: _Seen) -> Toolkit | None:
+def _react_router(seen: Seen) -> Toolkit | None:
     if not seen.has("@react-router/dev", "@react-router/serve"):
         return None
     text = seen.config("react-router.config")
@@ -133,7 +86,7 @@ def _react_router(seen: _Seen) -> Toolkit | None:
     return Toolkit("React Router", (folder,), command=command, environment=LISTEN)
 
 
-def _remix(seen: _Seen) -> Toolkit | None:
+def _remix(seen: Seen) -> Toolkit | None:
     if not seen.has("@remix-run/dev", "@remix-run/serve"):
         return None
     vite, classic = seen.config("vite.config"), seen.config("remix.config")
@@ -149,10 +102,13 @@ def _remix(seen: _Seen) -> Toolkit | None:
     return Toolkit("Remix", outputs, command=command, environment=LISTEN)
 
 
-def _svelte_kit(seen: _Seen) -> Toolkit | None:
+def _svelte_kit(seen: Seen) -> Toolkit | None:
     if not seen.has("@sveltejs/kit"):
         return None
-    text = seen.config("svelte.config")
+    # Since 2.62 the adapter may be an argument of the plugin in vite.config.
+    file, text = "svelte.config.js", seen.config("svelte.config")
+    if "adapter" not in text and "adapter" in (other := seen.config("vite.config")):
+        file, text = "vite.config", other
     if "@sveltejs/adapter-static" in text:
         return Toolkit("SvelteKit", (folder_of(text, "pages", "build"),), is_static=True)
     if "@sveltejs/adapter-node" in text or ("adapter" not in text and seen.has("@sveltejs/adapter-node")):
@@ -165,18 +121,18 @@ def _svelte_kit(seen: _Seen) -> Toolkit | None:
             command=(NODE, f"{folder_of(text, 'out', 'build')}/index.js"),
             environment={f"{prefix}{name}": value for name, value in listen.items()},
         )
-    adapter = next(
-        (name for name in seen.package.data.get("devDependencies", {}) if "sveltejs/adapter-" in name), ""
-    )
+    adapter = re.search(r"@?[\w/-]*adapter-[\w-]+", f"{text} {' '.join(seen.package.dev_dependencies)}")
     return Toolkit(
         "SvelteKit",
         (".svelte-kit",),
-        problem=f"SvelteKit is built with {adapter or 'no adapter'}, which makes nothing for Node to run.",
-        resolution="Install @sveltejs/adapter-node, and import it in svelte.config.js instead.",
+        problem=f"SvelteKit is built with {adapter[0] if adapter else 'no adapter'}, "
+        "which makes nothing for Node to run.",
+        resolution=f"npm install --save-dev @sveltejs/adapter-node, and import it in {file} instead; "
+        "@sveltejs/adapter-static where every page can be made by the build.",
     )
 
 
-def _astro(seen: _Seen) -> Toolkit | None:
+def _astro(seen: Seen) -> Toolkit | None:
     if not seen.has("astro"):
         return None
     text = seen.config("astro.config")
@@ -194,7 +150,7 @@ def _astro(seen: _Seen) -> Toolkit | None:
     return Toolkit("Astro", (folder,), command=command, environment=LISTEN)
 
 
-def _nest(seen: _Seen) -> Toolkit | None:
+def _nest(seen: Seen) -> Toolkit | None:
     if not seen.has("@nestjs/core"):
         return None
     from stager.plugins.node.nest import nest_entry
@@ -203,7 +159,7 @@ def _nest(seen: _Seen) -> Toolkit | None:
     return Toolkit("Nest", (folder,), command=(NODE, entry))
 
 
-def _angular(seen: _Seen) -> Toolkit | None:
+def _angular(seen: Seen) -> Toolkit | None:
     if not seen.has("@angular/cli", "@angular/build", "@angular-devkit/build-angular"):
         return None
     from stager.plugins.node.angular import angular_output
@@ -214,7 +170,7 @@ def _angular(seen: _Seen) -> Toolkit | None:
     return Toolkit("Angular", (folder,), is_static=True)
 
 
-def _vinxi(seen: _Seen) -> Toolkit | None:
+def _vinxi(seen: Seen) -> Toolkit | None:
     if seen.has("@solidjs/start", "solid-start"):
         return _nitro("SolidStart")
     if seen.has("@tanstack/react-start", "@tanstack/start", "@tanstack/solid-start"):
@@ -229,72 +185,7 @@ def _vinxi(seen: _Seen) -> Toolkit | None:
     return _nitro("Nitro") if seen.has("nitropack", "nitro") and seen.config("nitro.config") else None
 
 
-def _generator(seen: _Seen) -> Toolkit | None:
-    """What makes pages out of texts."""
-    for name, packages, folder in _GENERATORS:
-        if seen.has(*packages):
-            return Toolkit(name, (folder,), is_static=True)
-    if seen.has("vitepress", "vuepress"):
-        return _press(seen)
-    return None
-
-
-_GENERATORS = (
-    ("Gatsby", ("gatsby",), "public"),
-    ("Docusaurus", ("@docusaurus/core",), "build"),
-    ("Eleventy", ("@11ty/eleventy",), "_site"),
-    ("Hexo", ("hexo",), "public"),
-    ("Gridsome", ("gridsome",), "dist"),
-)
-
-
-def _press(seen: _Seen) -> Toolkit:
-    import re
-
-    name = "vitepress" if seen.has("vitepress") else "vuepress"
-    found = re.search(rf"{name} build\s+([\w./-]+)", " && ".join(seen.package.scripts.values()))
-    folder = f"{found[1].strip('./')}/" if found and found[1].strip("./") else ""
-    script = next((key for key, text in seen.package.scripts.items() if f"{name} build" in text), "build")
-    output = f"{folder}.vitepress/dist" if name == "vitepress" else f"{folder}.vuepress/dist"
-    return Toolkit(name, (output,), is_static=True, build=script)
-
-
-def _bundler(seen: _Seen) -> Toolkit | None:
-    """What makes one page out of modules. Without a page of its own it makes another runtime's assets."""
-    if seen.has("react-scripts"):
-        return Toolkit("Create React App", ("build",), is_static=True)
-    if seen.has("@vue/cli-service"):
-        text = seen.config("vue.config")
-        return Toolkit("Vue CLI", (folder_of(text, "outputDir", "dist"),), is_static=True)
-    if seen.has("vite", "rolldown-vite"):
-        text = seen.config("vite.config")
-        root = folder_of(text, "root", "")
-        has_page = seen.is_file(f"{root}/index.html".lstrip("/"))
-        folder = folder_of(text, "outDir", "dist")
-        return Toolkit("Vite", (f"{root}/{folder}".lstrip("/"),), is_static=has_page)
-    for name, packages, folder, pages in _BUNDLERS:
-        if seen.has(*packages):
-            has_page = any(seen.is_file(page) for page in pages) or not pages
-            return Toolkit(name, (folder,), is_static=has_page)
-    return None
-
-
-_PAGES = ("index.html", "src/index.html", "public/index.html", "static/index.html", "app/index.html")
-_BUNDLERS = (
-    ("Rsbuild", ("@rsbuild/core",), "dist", ()),
-    ("Parcel", ("parcel", "parcel-bundler"), "dist", _PAGES),
-    ("Preact CLI", ("preact-cli",), "build", ()),
-    ("Ember", ("ember-cli",), "dist", ()),
-    ("Stencil", ("@stencil/core",), "www", _PAGES),
-    ("Encore", ("@symfony/webpack-encore",), "public/build", ("-",)),
-    ("Laravel Mix", ("laravel-mix",), "public", ("-",)),
-    ("webpack", ("webpack", "@rspack/core"), "dist", _PAGES),
-    ("Rollup", ("rollup",), "dist", _PAGES),
-    ("esbuild", ("esbuild",), "dist", ("-",)),
-    ("gulp", ("gulp", "grunt"), "dist", ("-",)),
-)
-
-_RULES: tuple[Callable[[_Seen], Toolkit | None], ...] = (
+_RULES: tuple[Callable[[Seen], Toolkit | None], ...] = (
     _next,
     _nuxt,
     _react_router,
@@ -304,6 +195,6 @@ _RULES: tuple[Callable[[_Seen], Toolkit | None], ...] = (
     _nest,
     _vinxi,
     _angular,
-    _generator,
-    _bundler,
+    find_generator,
+    find_bundler,
 )

@@ -25,8 +25,10 @@ DEV = {
     "packages": {**LOCK["packages"], "node_modules/tsx": {"version": "4.1.0", "dev": True}},
 }
 
+ALLOW = "--allow=is ignore-scripts set in .npmrc? npm 12 wants them allowed: npm install-scripts approve NAME"
 PRUNED = (
-    "remove devDependencies, settle packages | --prune=npm prune --omit=dev --ignore-scripts node_modules"
+    "remove devDependencies, settle packages | --prune=npm prune --omit=dev --ignore-scripts "
+    f"{ALLOW} node_modules"
 )
 FORGOTTEN = "forget the build's directory |"
 
@@ -77,7 +79,7 @@ def test_without_a_build_packages_for_development_are_not_even_fetched(tmp_path)
     files = {**BUILT, "package.json": {**BUILT["package.json"], "scripts": {"start": "node index.js"}}}
     assert commands(planned(tmp_path, files)) == [
         "npm install | ci --omit=dev",
-        "settle packages | node_modules",
+        f"settle packages | {ALLOW} node_modules",
     ]
 
 
@@ -202,6 +204,57 @@ def test_packages_stay_where_something_else_is_run_besides(tmp_path):
     assert "node_modules" not in planned(tmp_path, NUXT, processes={"worker": Shell("./w.sh")}).left_out
     kept = planned(tmp_path, NUXT, options=NodeOptions(keep_dev_dependencies=True))
     assert "node_modules" not in kept.left_out
+
+
+NEXT = {
+    "package.json": {
+        "scripts": {"build": "next build", "start": "next start"},
+        "dependencies": {"next": "^16.0.0"},
+    },
+    "next.config.mjs": "export default { output: 'standalone' }",
+}
+
+
+def test_nexts_own_server_is_completed_and_all_that_is_packed(tmp_path):
+    plan = planned(tmp_path, NEXT)
+    assert web(plan).command == ("${STAGER_NODE}", ".next/standalone/server.js")
+    assert web(plan).environment["HOSTNAME"] == "${VCAP_APP_HOST}"
+    assert commands(plan)[-2:] == ["complete Next's own server | .next --whole", FORGOTTEN]
+    assert "node_modules" in plan.left_out
+
+
+@pytest.mark.parametrize(
+    ("start", "config"),
+    [
+        # It copies them itself: it may do so again.
+        ("cp -r public .next/standalone; node .next/standalone/server.js", ""),
+        # Nobody but the application knows where the server is.
+        ("next start", ", outputFileTracingRoot: path.join(import.meta.dirname, '../..')"),
+    ],
+)
+def test_what_else_starts_a_standalone_next_keeps_its_packages(tmp_path, start, config):
+    package = {**NEXT["package.json"], "scripts": {"build": "next build", "start": start}}
+    text = f"export default {{ output: 'standalone'{config} }}"
+    plan = planned(tmp_path, {"package.json": package, "next.config.mjs": text})
+    assert "node_modules" not in plan.left_out
+    completing = [line for line in commands(plan) if line.startswith("complete")]
+    assert completing == ([] if config else ["complete Next's own server | .next"])
+
+
+def test_what_only_builds_read_is_left_out(tmp_path):
+    plan = planned(tmp_path, {"package.json": NEXT["package.json"]})
+    assert web(plan).command[:2] == ("next", "start")
+    assert {".next/cache/turbopack", ".next/cache/webpack"} <= set(plan.left_out)
+    assert ".next/cache" not in plan.left_out
+
+
+@pytest.mark.parametrize(("version", "looks"), [("9.15.9", False), ("10.34.9", True)])
+def test_pnpm_is_asked_which_scripts_it_passed_over(tmp_path, version, looks):
+    package = {**BUILT["package.json"], "packageManager": f"pnpm@{version}"}
+    names = [step.name for step in planned(tmp_path, {"package.json": package, **SERVER}).steps]
+    assert ("look for scripts that did not run" in names) is looks
+    if looks:
+        assert names.index("look for scripts that did not run") < names.index("pnpm prune")
 
 
 def test_a_command_of_the_users_runs_as_written_with_a_heap_that_fits(tmp_path):

@@ -89,6 +89,8 @@ DJANGO = {
         ({"package.json": {"workspaces": ["a/*"]}, "a/b/package.json": VITE, "a/b/index.html": ""}, Strength.STRONG, True),
         ({"package.json": CRA | {"scripts": {"start": "serve -s build -l 3000", "build": "x"}}}, Strength.STRONG, True),
         ({"package.json": NEXT, "next.config.js": "output: 'export'"}, Strength.STRONG, True),
+        # What is lacking, planning says.
+        ({"package.json": {"scripts": {"build": "vite build"}, "devDependencies": {"@sveltejs/kit": "2", "@sveltejs/adapter-auto": "7"}}}, Strength.STRONG, False),
         # Assets of others.
         ({"package.json": LARAVEL, **COMPOSER}, Strength.STRONG, True),
         ({"package.json": WEBPACK, **DJANGO}, Strength.STRONG, True),

@@ -31,6 +31,28 @@ INSTALLING = {
         "npm error code E404\nnpm error 404 Not Found - GET https://registry.npmjs.org/nope-ffq\nnpm error 404\n",
         "There is no package nope-ffq in the registry",
     ),
+    "npm: versions that cannot be had together": (
+        (
+            "npm error code ERESOLVE\nnpm error ERESOLVE could not resolve\nnpm error\n"
+            "npm error While resolving: shop@1.0.0\nnpm error Found: react@19.2.0\nnpm error node_modules/react\n"
+            'npm error   react@"^19.0.0" from the root project\nnpm error   peer react@">=16" from swr@2.0.0\n'
+            "npm error\nnpm error Could not resolve dependency:\n"
+            'npm error peer react@"^17.0.0" from old-table@3.0.0\nnpm error node_modules/old-table\n'
+            "npm error\nnpm error Fix the upstream dependency conflict, or retry\n"
+        ),
+        'cannot be had together: react@19.2.0 is there, and peer react@"^17.0.0" from old-table@3.0.0',
+    ),
+    "npm: versions that cannot be had together, of a peer's peer": (
+        (
+            "npm error code ERESOLVE\nnpm error ERESOLVE could not resolve\nnpm error\n"
+            "npm error While resolving: shop@1.0.0\nnpm error Found: a@1.1.0\nnpm error node_modules/a\n"
+            'npm error   a@"^1.0.0" from the root project\nnpm error\nnpm error Could not resolve dependency:\n'
+            'npm error b@"^1.0.0" from the root project\nnpm error\n'
+            "npm error Conflicting peer dependency: a@1.0.0\nnpm error node_modules/a\n"
+            'npm error   peer a@"1.0.0" from b@1.0.0\nnpm error   node_modules/b\n'
+        ),
+        'cannot be had together: a@1.1.0 is there, and peer a@"1.0.0" from b@1.0.0',
+    ),
     "npm: no package with a scope": (
         "npm error 404 Not Found - GET https://registry.npmjs.org/@a%2fb - Not found\nnpm error 404\n",
         "There is no package @a%2fb in the registry",
@@ -82,13 +104,6 @@ INSTALLING = {
     "npm: no git": (
         "npm error code ENOENT\nnpm error syscall spawn git\nnpm error spawn git ENOENT",
         "this host has no git",
-    ),
-    "npm: peers": (
-        (
-            'npm error Could not resolve dependency:\nnpm error peer react@"17.0.2" from react-dom@17.0.2\n'
-            "npm error Fix the upstream dependency conflict, or retry"
-        ),
-        'cannot be had together: peer react@"17.0.2" from react-dom@17.0.2',
     ),
     "npm: lock": (
         (
@@ -150,6 +165,10 @@ INSTALLING = {
             "npm error command sh -c node install.js"
         ),
         "A script of the package @s/native failed.",
+    ),
+    "pnpm: scripts": (
+        " ERR_PNPM_IGNORED_BUILDS  Ignored build scripts: bcrypt@5.1.1, esbuild@0.25.12\n",
+        "pnpm does not run the scripts of bcrypt@5.1.1, esbuild@0.25.12 unasked",
     ),
     "pnpm 12: scripts": (
         "  ╰─▶ Ignored build scripts: esbuild@0.21.5",

@@ -119,3 +119,77 @@ def test_links_into_the_application_become_relative_and_others_are_refused(appli
     refused = settle(root, "node_modules")
     assert refused.returncode == 1
     assert "node_modules/outside is a link to" in refused.stderr
+
+
+def test_native_code_that_nothing_compiled_is_told_of(application):
+    prebuilt = json.dumps({"optionalDependencies": {"@x/watcher-linux-x64-glibc": "1.0.0"}})
+    root = application({
+        "node_modules/@x/adder/binding.gyp": "{}",
+        "node_modules/@x/adder/package.json": "{}",
+        "node_modules/@x/adder/build/Makefile": "",
+        "node_modules/.pnpm/bcrypt@5.1.1/node_modules/bcrypt/binding.gyp": "{}",
+        "node_modules/.pnpm/bcrypt@5.1.1/node_modules/bcrypt/package.json": "{}",
+        "node_modules/compiled/binding.gyp": "{}",
+        "node_modules/compiled/build/Release/compiled.node": "",
+        "node_modules/prebuilt/binding.gyp": "{}",
+        "node_modules/prebuilt/prebuilds/linux-x64/node.napi.node": "",
+        "node_modules/elsewhere/binding.gyp": "{}",
+        "node_modules/elsewhere/package.json": prebuilt,
+    })  # fmt: skip
+    done = settle(root, "--allow=pnpm approve-builds", "node_modules")
+    assert done.stdout == (
+        "stager: warning: Not compiled, and loading it fails: @x/adder, bcrypt. "
+        "If its scripts were not run: pnpm approve-builds\n"
+    )
+    assert done.returncode == 0
+
+
+def run(script, root, *arguments):
+    path = SCRIPT.with_name(script)
+    return subprocess.run(
+        ["node", path, *arguments], cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("names", [["bcrypt@5.1.1", "@x/adder@file:adder.tgz"], []])
+def test_scripts_that_pnpm_passed_over_are_named_as_they_are_allowed(application, names):
+    root = application({"node_modules/.modules.yaml": json.dumps({"ignoredBuilds": names})})
+    done = run("ignored.js.j2", root)
+    assert done.stdout.startswith(
+        "stager: warning: pnpm did not run the scripts of @x/adder, bcrypt"
+    ) is bool(names)
+    assert ('onlyBuiltDependencies: ["@x/adder", bcrypt]' in done.stdout) is bool(names)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("text", ["layoutVersion: 5\n", "", "null"])
+def test_a_note_of_pnpms_that_is_another_is_no_matter(application, text):
+    done = run("ignored.js.j2", application({"node_modules/.modules.yaml": text}))
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+NEXT = {
+    ".next/standalone/server.js": "",
+    ".next/standalone/.next/server/page.js": "",
+    ".next/static/chunk.js": "chunk",
+    ".next/server/page.js": "",
+    "public/deep/next.svg": "<svg/>",
+}
+
+
+def test_nexts_own_server_gets_what_it_sends(application):
+    root = application(NEXT)
+    for _ in range(2):
+        assert run("standalone.js.j2", root, ".next").returncode == 0
+    home = root / ".next/standalone"
+    assert (home / ".next/static/chunk.js").read_text() == "chunk"
+    assert (home / "public/deep/next.svg").read_text() == "<svg/>"
+    assert (root / ".next/server/page.js").exists()
+    assert run("standalone.js.j2", root, ".next", "--whole").returncode == 0
+    assert [path.name for path in (root / ".next").iterdir()] == ["standalone"]
+
+
+def test_a_build_without_that_server_is_an_error(application):
+    done = run("standalone.js.j2", application({".next/BUILD_ID": ""}), ".next", "--whole")
+    assert done.returncode == 1
+    assert done.stderr == "stager: no .next/standalone/server.js\n"

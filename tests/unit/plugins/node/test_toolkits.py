@@ -46,6 +46,8 @@ def uses(*names, **scripts):
         (uses("@remix-run/dev", "@remix-run/serve"), "Remix", "build", False),
         (uses("@sveltejs/kit", "@sveltejs/adapter-node"), "SvelteKit", "build", False),
         (uses("@sveltejs/kit") | {"svelte.config.js": "import a from '@sveltejs/adapter-static'; a({pages: 'site'})"}, "SvelteKit", "site", True),
+        (uses("@sveltejs/kit") | {"vite.config.ts": "import a from '@sveltejs/adapter-node'; sveltekit({adapter: a({out: 'o'})})"}, "SvelteKit", "o", False),
+        (uses("@sveltejs/kit") | {"vite.config.ts": "import a from '@sveltejs/adapter-static'"}, "SvelteKit", "build", True),
         (uses("astro"), "Astro", "dist", True),
         (uses("astro") | {"astro.config.mjs": "defineConfig({ outDir: './public_html' })"}, "Astro", "public_html", True),
         (uses("astro") | {"astro.config.mjs": "import n from '@astrojs/node'"}, "Astro", "dist", False),
@@ -120,6 +122,15 @@ def test_angular_says_where_it_builds(tmp_path, files, output, is_static):
 )
 def test_nest_says_what_is_started(tmp_path, files, entry):
     assert toolkit_of(tmp_path, uses("@nestjs/core") | files).command == ("${STAGER_NODE}", entry)
+
+
+@pytest.mark.parametrize("file", ["svelte.config.js", "vite.config.ts"])
+def test_an_adapter_that_makes_nothing_for_node_is_a_problem_with_a_way_out(tmp_path, file):
+    text = "import adapter from '@sveltejs/adapter-auto'; x = { adapter: adapter() }"
+    found = toolkit_of(tmp_path, uses("@sveltejs/kit", build="vite build") | {file: text})
+    assert "@sveltejs/adapter-auto, which makes nothing for Node" in found.problem
+    assert f"@sveltejs/adapter-node, and import it in {file.removesuffix('.ts')}" in found.resolution
+    assert not found.command
 
 
 def test_the_prefix_of_svelte_kits_variables_is_kept(tmp_path):
