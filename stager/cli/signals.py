@@ -15,8 +15,8 @@ def orderly_end(timeout: float | None = None, doing: Callable[[], str] = str) ->
     """Turn SIGINT, SIGTERM and SIGHUP into Interrupted, and ``timeout`` seconds into StepTimedOut.
 
     Only the first one is taken, and the others stay ignored when the block is left: a second would interrupt
-    the cleaning up, or end the process before it has said with its status that it was interrupted. ``doing`` says
-    what is being done when the time is over; empty where that is not known.
+    the cleaning up, or end the process before it has said with its status that it was interrupted.
+    ``doing`` says what is being done when the time is over; empty where that is not known.
     """
 
     def ignore_the_rest() -> None:
