@@ -14,6 +14,7 @@ from stager.model.plan import Health, Process
 
 CHECK = "boot"
 _STARTUP = "startup: "
+_FOREGROUND = "its command has to stay in the foreground: without &, and without what makes it a daemon"
 #: What ``startup`` itself says with its exit code.
 _STARTUP_CODES = {
     2: "a wrong port, process type or user",
@@ -26,6 +27,8 @@ def explain(instance: Instance, process: Process, health: Health, readiness: Rea
     """Say what was seen, and where it was that the process could be reached instead."""
     if instance.exit_code is not None:
         message = describe_exit(instance, process) + ", before it was ready."
+        if not instance.exit_code:
+            message += f" Does it leave the work to one in the background? Then {_FOREGROUND}."
     elif readiness.seen:
         message = f'{readiness.seen} after {readiness.waited:.1f} s; wanted: {{"state": "RUNNING"}}.'
     elif readiness.status is not None:
@@ -100,6 +103,8 @@ def _last_words(instance: Instance) -> str:
     lines = [line.strip() for line in instance.log.tail() if line.strip()]
     if instance.exit_code in _STARTUP_CODES and (said := _said_by_startup(lines)):
         return f" It said: {' / '.join(said)}"
+    # What startup says of every start is nothing of the application's.
+    lines = [line for line in lines if not line.startswith(_STARTUP)]
     return f" Its last words: {lines[-1]}" if lines else " It printed nothing."
 
 

@@ -195,6 +195,16 @@ def test_a_process_that_exits_fails_at_once_with_its_last_words(droplet):
     assert result.boot.log_tail == ("starting web", "no database")
 
 
+def test_a_process_that_leaves_another_in_the_background_is_told_to_stay(droplet):
+    begin = "subprocess.Popen(['sleep', '20'], start_new_session=True)"
+    code = f"import subprocess; print('startup: one worker'); {begin}"
+    result = boot(droplet(code), manifest(health=Health(timeout=60)))
+    message = result.findings[0].message
+    assert message.startswith("The web process ended with exit code 0 after ")
+    assert "its command has to stay in the foreground: without &" in message
+    assert "startup:" not in message
+
+
 def test_what_a_server_that_died_at_once_left_in_tmp_is_removed(droplet):
     boot(root := droplet("sys.exit(1)"), manifest())
     assert not Path((root / "run.pid").read_text().split()[2]).exists()
