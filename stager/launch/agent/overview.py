@@ -10,6 +10,7 @@ from stager.errors import UsageError
 from stager.launch.agent.identity import is_running
 from stager.launch.agent.places import ApplicationPlace, StateDirectory, read_record
 from stager.launch.agent.records import ALIVE, ApplicationRecord, InstanceRecord, ProcessRecord
+from stager.launch.agent.requesting import read_request
 from stager.model.frozen import dataclass
 
 #: A shorter piece of an instance's id would be a name's most of the time.
@@ -38,6 +39,7 @@ class Seen:
             "restart": record.restart,
             "supervisor": self.supervisor or None,
             "balancer": self.balancer_document(),
+            "replacement": request.application.droplet if (request := read_request(self.place)) else None,
             "instances": [instance_document(one, self.place) for one in self.instances],
         }
 

@@ -11,26 +11,23 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 from stager.errors import OutputNotWritable, UsageError
 from stager.execution.workspace import remove_tree
 from stager.launch.agent.directories import directories, make_directory
+from stager.launch.agent.documents import read_record, write_json
 from stager.launch.agent.records import (
     ApplicationRecord,
     EnvironmentRecord,
     InstanceRecord,
     ProcessRecord,
-    from_document,
     to_document,
 )
 from stager.model.frozen import dataclass
-from stager.model.typed import WrongShape
 
 __all__ = [
     "ApplicationPlace",
@@ -40,8 +37,6 @@ __all__ = [
     "read_record",
     "write_json",
 ]
-
-Record = TypeVar("Record")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 #: More of the digest would only make paths long, and a socket's has 107 bytes.
@@ -281,29 +276,6 @@ class StateDirectory:
             details=why,
             resolution="Name one that you can write to with --state-dir.",
         )
-
-
-def read_record(kind: type[Record], path: Path) -> Record | None:
-    """The record in a file, or None where there is none, or none that makes sense."""
-    try:
-        return from_document(kind, json.loads(path.read_bytes()))
-    except (OSError, ValueError, WrongShape):
-        return None
-
-
-def write_json(path: Path, document: dict[str, Any], *, mode: int = 0o600) -> None:
-    """Replace a file atomically: a reader sees what was there before, or all of what is there now."""
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(document, file)
-            file.write("\n")
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def _index(name: str) -> int:

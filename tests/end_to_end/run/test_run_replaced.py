@@ -157,6 +157,17 @@ def test_it_can_be_interrupted_and_the_old_ones_go_on(agent, served, next_drople
     assert not (agent.state / "shop" / "replacement.json").exists()
 
 
+def test_it_can_be_stopped_meanwhile_and_nothing_is_left(agent, served, next_droplet, open_place):
+    caller = waiting(agent, next_droplet, open_place)
+    seen = agent.application()
+    assert seen["replacement"] == str(next_droplet)
+    agent.json("stop", "shop")
+    assert caller.wait(60) == 61
+    assert not [pid for one in seen["instances"] for pid in agent.marked(one["id"])]
+    assert agent.is_free(served["port"])
+    assert list(agent.state.iterdir()) == []
+
+
 def waiting(agent, droplet, place):
     """A replacement whose instances have begun to start, and wait for a file called gate."""
     starting, gate = place / "starting", place / "gate"
