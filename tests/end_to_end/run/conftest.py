@@ -72,7 +72,7 @@ http.server.ThreadingHTTPServer(address, Handler).serve_forever()
 FILES = {
     "Procfile": "web: exec python3 server.py\nworker: exec sleep 1000\njob: echo done\n",
     "server.py": SERVER,
-    "stager.yml": "health: {timeout: 4}\nmemory: 96M\n",
+    "stager.yml": "health: {timeout: 60}\nmemory: 96M\n",
 }
 
 
@@ -104,13 +104,15 @@ def droplet(build_droplet):
 
 
 @pytest.fixture(scope="session")
-def next_droplet(tmp_path_factory):
+def hasty_droplet(build_droplet):
+    """The same application, which nobody waits for."""
+    return build_droplet("hasty", {**FILES, "stager.yml": "health: {timeout: 4}\nmemory: 96M\n"})
+
+
+@pytest.fixture(scope="session")
+def next_droplet(build_droplet):
     """The same application, a release later."""
-    root = tmp_path_factory.mktemp("next")
-    (root / "app").mkdir()
-    for name, text in {**FILES, "stager.yml": "health: {timeout: 60}\nmemory: 112M\n"}.items():
-        (root / "app" / name).write_text(text)
-    return build(root / "app", root / "next.droplet.tar.gz")
+    return build_droplet("next", {**FILES, "stager.yml": "health: {timeout: 60}\nmemory: 112M\n"})
 
 
 @pytest.fixture(scope="session")

@@ -53,8 +53,8 @@ def test_the_application_is_told_who_it_is_and_what_it_may_take(agent, droplet, 
         ("never", "Nothing listened on port"),
     ],
 )
-def test_an_application_that_does_not_start_says_why(agent, droplet, mode, said):
-    done = agent.stager("run", droplet, *agent.variables(MODE=mode))
+def test_an_application_that_does_not_start_says_why(agent, hasty_droplet, mode, said):
+    done = agent.stager("run", hasty_droplet, "--name", "shop", *agent.variables(MODE=mode))
     assert done.returncode == 60
     assert said in done.stderr
     (kept,) = agent.instances()

@@ -81,9 +81,9 @@ def test_a_droplet_that_does_not_start_leaves_the_old_one_serving(
     assert agent.json("run", next_droplet, "--replace", "shop")["replaced"]
 
 
-def test_a_droplet_that_is_never_ready_leaves_the_old_one_serving(agent, served, droplet):
+def test_a_droplet_that_is_never_ready_leaves_the_old_one_serving(agent, served, hasty_droplet):
     before = agent.running()
-    done = agent.stager("run", droplet, "--replace", "shop", *agent.variables(MODE="never"))
+    done = agent.stager("run", hasty_droplet, "--replace", "shop", *agent.variables(MODE="never"))
     assert (done.returncode, agent.running()) == (60, before)
 
 
