@@ -147,6 +147,52 @@ def built(stager_cli, tmp_path):
     return do
 
 
+@pytest.fixture(scope="session")
+def package_cache(request):
+    """A cache that outlives the run: packages are fetched once."""
+    return request.config.cache.mkdir(f"packages-{os.geteuid()}")
+
+
+@pytest.fixture
+def build(stager_cli, package_cache, tmp_path):
+    """The same with packages from the cache: the report, and what people see."""
+
+    def do(source, *arguments, name="droplet.tar.gz", **options):
+        # Toolkits install and build for ten seconds; on a machine that does much else, for minutes.
+        options.setdefault("timeout", 270)
+        words = ["-o", tmp_path / name, "--json", "--cache-dir", package_cache, *arguments]
+        done = stager_cli("build", source, *words, **options)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout), done.stderr
+
+    return do
+
+
+@pytest.fixture
+def fail(stager_cli, package_cache, tmp_path):
+    """A build that has to fail with an exit code: its error, and the whole report where that is wanted."""
+
+    def do(source, code, *arguments, is_report=False):
+        words = ["-o", tmp_path / "x.tar.gz", "--json", "--cache-dir", package_cache, *arguments]
+        done = stager_cli("build", source, *words, timeout=270)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "bug in stager" not in done.stderr
+        assert not (tmp_path / "x.tar.gz").exists()
+        report = json.loads(done.stdout)
+        error = report["error"]
+        assert error["resolution"]
+        assert str(tmp_path) not in error["brief"] + error["resolution"]
+        return (error, report) if is_report else error
+
+    return do
+
+
+@pytest.fixture
+def account(request):
+    """Somebody without privileges, who starts droplets; whoever runs the tests, if that is not root."""
+    return request.getfixturevalue("unprivileged_user") if os.geteuid() == 0 else None
+
+
 @pytest.fixture
 def tree(tmp_path):
     """Make a source tree from a mapping of paths to contents; one that begins with #! is executable."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -25,29 +24,6 @@ MANAGERS = {
     "yarn 4": (LOCKS / "yarn.4.lock", "yarn.lock", "yarn 4.18.1, because of yarn.lock"),
     "bun": (LOCKS / "bun.lock", "bun.lock", "bun 1.4.5, because of bun.lock"),
 }
-
-
-@pytest.fixture
-def build(request, stager_cli, tmp_path):
-    """``stager build`` with packages from a cache that outlives the run: the report, and what people see."""
-    cache = request.config.cache.mkdir(f"packages-{os.geteuid()}")
-
-    def do(source, *arguments, name="droplet.tar.gz", **options):
-        # Toolkits install and build for ten seconds; on a machine that does much else, for minutes.
-        options.setdefault("timeout", 270)
-        done = stager_cli(
-            "build", source, "-o", tmp_path / name, "--json", "--cache-dir", cache, *arguments, **options
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout), done.stderr
-
-    return do
-
-
-@pytest.fixture
-def account(request):
-    """Somebody without privileges, who starts droplets; whoever runs the tests, if that is not root."""
-    return request.getfixturevalue("unprivileged_user") if os.geteuid() == 0 else None
 
 
 def assert_served(report, *runtimes):

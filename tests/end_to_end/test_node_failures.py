@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import tarfile
 import time
@@ -19,27 +18,6 @@ const http = require("http");
 http.createServer((request, response) => response.end("hello")).listen(process.env.PORT);
 """
 IMPATIENT = "health: {timeout: 4}\n"
-
-
-@pytest.fixture
-def fail(request, stager_cli, tmp_path):
-    """A build that has to fail: its error."""
-    cache = request.config.cache.mkdir(f"packages-{os.geteuid()}")
-
-    def do(source, code, *arguments, is_report=False):
-        done = stager_cli(
-            "build", source, "-o", tmp_path / "x.tar.gz", "--json", "--cache-dir", cache, *arguments
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "bug in stager" not in done.stderr
-        assert not (tmp_path / "x.tar.gz").exists()
-        report = json.loads(done.stdout)
-        error = report["error"]
-        assert error["resolution"]
-        assert str(tmp_path) not in error["brief"] + error["resolution"]
-        return (error, report) if is_report else error
-
-    return do
 
 
 def manifest(**keys):

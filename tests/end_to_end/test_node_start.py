@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
 import signal
 import socket
@@ -53,12 +52,6 @@ const { Worker } = require("worker_threads");
 new Worker("require('worker_threads').parentPort.postMessage('from a thread')", { eval: true })
   .on("message", (text) => console.log(text));
 """
-
-
-@pytest.fixture
-def account(request):
-    """Somebody without privileges, who starts droplets; whoever runs the tests, if that is not root."""
-    return request.getfixturevalue("unprivileged_user") if os.geteuid() == 0 else None
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -49,27 +48,6 @@ SERVED = {
     "extension": ("compiled here: 42", ["app.py line 4", "quick-sums==0.1"]),
     "includes": ("bottle 0.13.4", ["requirements/base.txt", "requirements/constraints.txt"]),
 }
-
-
-@pytest.fixture
-def build(request, stager_cli, tmp_path):
-    """``stager build`` with packages from a cache that outlives the run: the report, and what people see."""
-    cache = request.config.cache.mkdir(f"packages-{os.geteuid()}")
-
-    def do(source, *arguments, name="droplet.tar.gz", **options):
-        done = stager_cli(
-            "build", source, "-o", tmp_path / name, "--json", "--cache-dir", cache, *arguments, **options
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout), done.stderr
-
-    return do
-
-
-@pytest.fixture
-def account(request):
-    """Somebody without privileges, who starts droplets; whoever runs the tests, if that is not root."""
-    return request.getfixturevalue("unprivileged_user") if os.geteuid() == 0 else None
 
 
 @pytest.mark.parametrize("name", SERVED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -14,26 +13,6 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 BOTTLE = "from bottle import Bottle\n\napp = Bottle()\n\n\n@app.get('/')\ndef index():\n    return 'hello'\n"
 BARE = (FIXTURES / "python_wsgi_bare/wsgi.py").read_text()
 IMPATIENT = "health: {timeout: 4}\n"
-
-
-@pytest.fixture
-def fail(request, stager_cli, tmp_path):
-    """A build that has to fail: its error, and the whole report as text."""
-    cache = request.config.cache.mkdir(f"packages-{os.geteuid()}")
-
-    def do(source, code, *arguments, cache_directory=cache):
-        done = stager_cli(
-            "build", source, "-o", tmp_path / "x.tar.gz", "--json", "--cache-dir", cache_directory, *arguments
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "bug in stager" not in done.stderr
-        assert not (tmp_path / "x.tar.gz").exists()
-        error = json.loads(done.stdout)["error"]
-        assert error["resolution"]
-        assert str(tmp_path) not in error["brief"] + error["resolution"]
-        return error
-
-    return do
 
 
 def test_two_locks_are_refused_with_the_command_that_mends_it(fail, tree):

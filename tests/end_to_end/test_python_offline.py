@@ -40,12 +40,6 @@ def differing(one, other):
     return sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
 
 
-@pytest.fixture
-def account(request):
-    """Somebody without privileges, who builds as well; whoever runs the tests, if that is not root."""
-    return request.getfixturevalue("unprivileged_user") if os.geteuid() == 0 else None
-
-
 def test_two_builds_by_different_people_are_the_same_bytes(built, cache, tmp_path, account):
     source = FIXTURES / "python_wsgi_extension"
     first = built(source, "--cache-dir", cache, name="a.tar.gz", umask=0o022)

@@ -27,25 +27,6 @@ AWKWARD = {
 }
 
 
-@pytest.fixture
-def build(request, stager_cli):
-    """``stager build`` with packages from a cache that outlives the run."""
-    cache = request.config.cache.mkdir(f"packages-{os.geteuid()}")
-
-    def do(source, output, *arguments):
-        done = stager_cli("build", source, "-o", output, "--cache-dir", cache, *arguments)
-        assert done.returncode == 0, done.stderr
-        return done.stderr
-
-    return do
-
-
-@pytest.fixture
-def account(request):
-    """Somebody without privileges, who starts droplets; whoever runs the tests, if that is not root."""
-    return request.getfixturevalue("unprivileged_user") if os.geteuid() == 0 else None
-
-
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     """Where droplets are kept that several tests start."""
@@ -59,7 +40,8 @@ def archive(kept, build):
     def do(name, server):
         path = kept / f"{name}-{server}.tar.gz"
         if not path.exists():
-            seen = build(FIXTURES / f"python_wsgi_{name}", path, "--set", f"python_wsgi.server={server}")
+            source = FIXTURES / f"python_wsgi_{name}"
+            _, seen = build(source, "--set", f"python_wsgi.server={server}", name=path)
             assert f"server: {server}" in seen
             assert "because python_wsgi.server says so" in seen
         return path

@@ -16,28 +16,9 @@ FOLDERS = ("/usr/local/bin", "/usr/bin", "/bin", "/opt/python*/bin", "/opt/pytho
 
 
 @pytest.fixture
-def build(request, stager_cli, tmp_path):
-    """``stager build`` with packages from a cache that outlives the run; returns the droplet's path."""
-    cache = request.config.cache.mkdir(f"packages-{os.geteuid()}")
-
-    def do(source, *arguments):
-        droplet = tmp_path / "droplet.tar.gz"
-        done = stager_cli("build", source, "-o", droplet, "--cache-dir", cache, *arguments)
-        assert done.returncode == 0, done.stderr
-        return droplet
-
-    return do
-
-
-@pytest.fixture
-def account(request):
-    """Somebody without privileges, who starts droplets; whoever runs the tests, if that is not root."""
-    return request.getfixturevalue("unprivileged_user") if os.geteuid() == 0 else None
-
-
-@pytest.fixture
-def droplet(build, unpack, account):
-    return unpack(build(FIXTURES / "python_wsgi_bare"), account=account)
+def droplet(build, unpack, tmp_path, account):
+    build(FIXTURES / "python_wsgi_bare")
+    return unpack(tmp_path / "droplet.tar.gz", account=account)
 
 
 @pytest.fixture
@@ -115,8 +96,9 @@ def test_without_its_minor_version_nothing_runs(droplet, start_without, tmp_path
     assert not (droplet / "run.pid").exists()
 
 
-def test_without_mod_wsgi_nothing_runs(build, unpack, start_without):
-    directory = unpack(build(FIXTURES / "python_wsgi_bare", "--set", "python_wsgi.server=mod_wsgi"))
+def test_without_mod_wsgi_nothing_runs(build, unpack, start_without, tmp_path):
+    build(FIXTURES / "python_wsgi_bare", "--set", "python_wsgi.server=mod_wsgi")
+    directory = unpack(tmp_path / "droplet.tar.gz")
     modules = glob.glob("/usr/lib*/apache2/modules/mod_wsgi*")
     done = start_without(directory, folders={os.path.dirname(module) for module in modules})
     assert done.returncode == 4, done.stderr
