@@ -152,6 +152,36 @@ def free_port():
         return listener.getsockname()[1]
 
 
+@pytest.fixture(name="wait_until_read", scope="session")
+def give_wait_until_read():
+    """``wait_until_read(connection.sock, …)``: until the server has taken all that was sent to it."""
+    return wait_until_read
+
+
+def wait_until_read(*sockets):
+    theirs = {one.getsockname()[1] for one in sockets}
+    (port,) = {one.getpeername()[1] for one in sockets}
+    deadline = time.monotonic() + 30
+    while theirs - read_by_server(port):
+        assert time.monotonic() < deadline, f"the server of port {port} does not read"
+        time.sleep(0.01)
+
+
+def read_by_server(port):
+    """The ports of the clients of a local port from whom nothing is on its way, or waits in the kernel."""
+    served, waiting = set(), set()
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            _, local, remote, state, queues, *_ = line.split()
+            ours, theirs = (int(address.rpartition(":")[2], 16) for address in (local, remote))
+            unsent, unread = (int(number, 16) for number in queues.split(":"))
+            if ours == port and state == "01" and not unread:
+                served.add(theirs)
+            if theirs == port and unsent:
+                waiting.add(ours)
+    return served - waiting
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A user without privileges; ``options`` are what makes subprocess.run act as that user."""

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,11 @@ class Answer:
         return self.body.decode()
 
 
+def answer_on(connection):
+    answer = connection.getresponse()
+    return Answer(answer.status, answer.read(), dict(answer.getheaders()))
+
+
 @dataclass
 class Started:
     """A started droplet."""
@@ -38,14 +44,21 @@ class Started:
     process: subprocess.Popen
     port: int
     log: Path
+    wait_until_read: Callable[..., None]
     environment: dict[str, str] = field(default_factory=dict)
+    connections: list[http.client.HTTPConnection] = field(default_factory=list)
+
+    def connect(self, timeout=60):
+        """A connection that is closed when the test ends."""
+        self.connections.append(http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout))
+        self.connections[-1].connect()
+        return self.connections[-1]
 
     def get(self, path="/", method="GET", headers=None, body=None, timeout=20):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         with contextlib.closing(connection):
             connection.request(method, path, body=body, headers=headers or {})
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.read(), dict(answer.getheaders()))
+            return answer_on(connection)
 
     def stop(self, timeout=60):
         """Run ./stop and return it, with what it said."""
@@ -57,6 +70,22 @@ class Started:
             timeout=timeout,
             check=False,
         )
+
+    def begin(self, path):
+        """Ask, and return once the server has read the request: what waits for its answer."""
+        connection = self.connect()
+        connection.request("GET", path)
+        self.wait_until_read(connection.sock)
+        return lambda: answer_on(connection)
+
+    def wait_until_refused(self):
+        """Until it takes no more connections: it has heard that it is to end."""
+        deadline = time.monotonic() + PATIENCE
+        with contextlib.suppress(ConnectionRefusedError):
+            while time.monotonic() < deadline:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                time.sleep(0.01)
+            pytest.fail("it still accepts connections")
 
     def said(self):
         return self.log.read_text(errors="replace")
@@ -88,7 +117,7 @@ def unpack(tmp_path):
 
 
 @pytest.fixture
-def start(free_port, tmp_path):
+def start(free_port, tmp_path, wait_until_read):
     """Start an unpacked droplet and wait until it answers; it is stopped when the test ends."""
     started = []
 
@@ -110,7 +139,7 @@ def start(free_port, tmp_path):
                 stderr=subprocess.STDOUT,
                 **(account.options if account else {}),
             )
-        one = Started(directory, process, free_port, log, merged)
+        one = Started(directory, process, free_port, log, wait_until_read, merged)
         started.append(one)
         if is_waiting:
             wait_for(one)
@@ -121,6 +150,8 @@ def start(free_port, tmp_path):
         stopped = one.stop()
         one.process.wait(30)
         assert stopped.returncode == 0, stopped.stderr
+        for connection in one.connections:
+            connection.close()
 
 
 def wait_for(started):

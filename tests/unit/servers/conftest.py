@@ -88,6 +88,9 @@ class Droplet:
             )  # fmt: skip
         try:
             yield self.process
+        except BaseException:
+            print(self.log())
+            raise
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -140,11 +143,6 @@ class Droplet:
             self.wait_until((self.root / "app/started").exists)
             yield future
 
-    def wait_until_read(self, *connections):
-        """Wait until the server has taken from the kernel all that was sent on these connections."""
-        theirs = {connection.sock.getsockname()[1] for connection in connections}
-        self.wait_until(lambda: not theirs & unread(int(self.variables["PORT"])))
-
     def members(self):
         """The living processes of the server's process group."""
         found = set()
@@ -166,17 +164,6 @@ class Droplet:
 def answer_on(connection):
     answer = connection.getresponse()
     return Answer(answer.status, answer.read().decode())
-
-
-def unread(port):
-    """The ports of the clients of a local port from whom there is something that nobody has read."""
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    ends = [(line[1], line[2], line[4].split(":")[1]) for line in map(str.split, lines)]
-    return {
-        int(remote.split(":")[1], 16)
-        for local, remote, waiting in ends
-        if int(local.split(":")[1], 16) == port and int(waiting, 16)
-    }
 
 
 @pytest.fixture(scope="session")

@@ -40,14 +40,14 @@ def test_a_second_term_ends_it_at_once(droplet):
         assert served.ends() == -signal.SIGTERM
 
 
-def test_what_waits_for_a_thread_is_answered_too(droplet):
+def test_what_waits_for_a_thread_is_answered_too(droplet, wait_until_read):
     served = droplet()
     with served.started(STAGER_THREADS="1") as process:
         connections = [served.connect() for _ in range(3)]
         for connection in connections:
             connection.request("GET", "/slow")
         served.wait_until((served.root / "app/started").exists)
-        served.wait_until_read(*connections)
+        wait_until_read(*(connection.sock for connection in connections))
         process.terminate()
         assert [connection.getresponse().read() for connection in connections] == [b"hello"] * 3
         served.ends(0)

@@ -72,7 +72,7 @@ def serving(droplet, **variables):
         yield process
 
 
-def test_what_is_in_flight_is_finished_when_it_is_stopped(droplet):
+def test_what_is_in_flight_is_finished_when_it_is_stopped(droplet, wait_until_read):
     with serving(droplet) as process:
         slow, half, large, idle = (droplet.connect() for _ in range(4))
         assert droplet.ask_on(idle).text == "hello"
@@ -82,7 +82,7 @@ def test_what_is_in_flight_is_finished_when_it_is_stopped(droplet):
         half.endheaders(b"abc")
         large.request("GET", "/large")
         droplet.wait_until((droplet.root / "app/started").exists)
-        droplet.wait_until_read(half, large)
+        wait_until_read(half.sock, large.sock)
         process.send_signal(getattr(signal, f"SIG{droplet.served.process.stop_signal}"))
         answers = [large.getresponse().read()]
         half.send(b"def")
