@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stager.model.plan import Process, RenderedFile
-from stager.servers.gunicorn import PROXIES, stop_seconds
+from stager.servers.gunicorn import stop_seconds
 from stager.servers.python_application import (
     PYTHON,
     THREADS_VARIABLE,
@@ -11,7 +11,7 @@ from stager.servers.python_application import (
     PythonServer,
     Served,
 )
-from stager.servers.python_site import refuse_two_projects, site_files, target
+from stager.servers.python_site import load_values, refuse_two_projects, site_files
 from stager.servers.python_workers import worker_model
 
 FOLDER = "granian"
@@ -60,15 +60,7 @@ def _settings(application: PythonApplication) -> dict[str, str]:
 
 
 def _module(application: PythonApplication) -> RenderedFile:
-    loaded = target(application)
-    values = {
-        "module": loaded.module,
-        "callable": loaded.callable,
-        "is_factory": loaded.is_factory,
-        "folders": loaded.folders,
-        "interface": application.interface,
-        "proxies": ",".join(PROXIES),
-    }
+    values = {**load_values(application), "interface": application.interface}
     return RenderedFile(f"{FOLDER}/{MODULE}.py", f"granian/{MODULE}.py.j2", values)
 
 

@@ -6,6 +6,7 @@ import math
 
 from stager.model.plan import Argv, Process, RenderedFile
 from stager.servers.python_application import (
+    PROXIES,
     PYTHON,
     THREADS_VARIABLE,
     PythonApplication,
@@ -16,12 +17,6 @@ from stager.servers.python_site import refuse_two_projects, site_files, target
 from stager.servers.python_workers import worker_model
 
 CONFIGURATION = "gunicorn/gunicorn.conf.py"
-#: Whose word about a request's scheme and origin is taken: the addresses of the proxies that Apache's
-#: configuration names too.
-PROXIES = (
-    "127.0.0.1", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
-    "127.0.0.0/8", "fc00::/7", "fe80::/10",
-)  # fmt: skip
 #: What uvicorn takes where it is there. Under gunicorn: 24,000 small answers a second instead of 6,100.
 #: Alone, with several workers, it gives 360 without uvloop: asyncio leaves Nagle's algorithm on for a socket
 #: that uvicorn made (it asks for proto == IPPROTO_TCP), and each answer waits for the client's delayed ACK.

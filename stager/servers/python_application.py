@@ -11,6 +11,12 @@ from stager.model.host import HostTool
 from stager.model.plan import Process, RenderedFile
 
 Interface = Literal["wsgi", "asgi"]
+#: Whose word about a request's scheme and origin is taken: the addresses of the proxies that Apache's
+#: configuration names too.
+PROXIES = (
+    "127.0.0.1", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
+    "127.0.0.0/8", "fc00::/7", "fe80::/10",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 from stager.errors import ConfigurationError
 from stager.model.frozen import dataclass
 from stager.model.plan import RenderedFile
-from stager.servers.python_application import Interface, Mount, PythonApplication, PythonServer
+from stager.servers.python_application import PROXIES, Interface, Mount, PythonApplication, PythonServer
 
 FOLDER = "python"
 MODULE = "stager_site"
@@ -76,6 +76,18 @@ def target(application: PythonApplication, *, is_site: bool = False) -> Target:
         return Target(MODULE, "application", folders=(FOLDER,))
     (mount,) = application.mounts
     return Target(mount.module, mount.callable, mount.is_factory, _folders(application))
+
+
+def load_values(application: PythonApplication) -> dict[str, Any]:
+    """Return the values of ``waitress/load.py.j2``: what is loaded, and whom it believes about a request."""
+    loaded = target(application)
+    return {
+        "module": loaded.module,
+        "callable": loaded.callable,
+        "is_factory": loaded.is_factory,
+        "folders": loaded.folders,
+        "proxies": ",".join(PROXIES),
+    }
 
 
 def site_files(application: PythonApplication, *, is_site: bool = False) -> tuple[RenderedFile, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stager.model.plan import Process
-from stager.servers.gunicorn import FAST, PROXIES, stop_seconds
-from stager.servers.python_application import PYTHON, PythonApplication, PythonServer, Served
+from stager.servers.gunicorn import FAST, stop_seconds
+from stager.servers.python_application import PROXIES, PYTHON, PythonApplication, PythonServer, Served
 from stager.servers.python_site import refuse_two_projects, site_files, target
 from stager.servers.python_workers import worker_model
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from stager.model.plan import Process, RenderedFile
-from stager.servers.gunicorn import PROXIES
 from stager.servers.python_application import PYTHON, PythonApplication, PythonServer, Served
-from stager.servers.python_site import refuse_two_projects, site_files, target
+from stager.servers.python_site import load_values, refuse_two_projects, site_files
 from stager.servers.python_workers import worker_model
 
 FOLDER = "uwsgi"
@@ -39,15 +38,7 @@ def serve(application: PythonApplication) -> Served:
 
 
 def _files(application: PythonApplication) -> tuple[RenderedFile, ...]:
-    loaded = target(application)
-    values = {
-        "module": loaded.module,
-        "callable": loaded.callable,
-        "is_factory": loaded.is_factory,
-        "folders": loaded.folders,
-        "proxies": ",".join(PROXIES),
-        "request_seconds": application.request_seconds,
-    }
+    values = {**load_values(application), "request_seconds": application.request_seconds}
     names = ("uwsgi.ini", "stager_uwsgi.py", "stager_start.py")
     return tuple(RenderedFile(f"{FOLDER}/{name}", f"uwsgi/{name}.j2", values) for name in names)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stager.model.plan import Process, RenderedFile
-from stager.servers.gunicorn import PROXIES, stop_seconds
+from stager.servers.gunicorn import stop_seconds
 from stager.servers.python_application import (
     PYTHON,
     THREADS_VARIABLE,
@@ -11,7 +11,7 @@ from stager.servers.python_application import (
     PythonServer,
     Served,
 )
-from stager.servers.python_site import refuse_two_projects, site_files, target
+from stager.servers.python_site import load_values, refuse_two_projects, site_files
 from stager.servers.python_workers import worker_model
 
 LAUNCHER = "waitress/serve.py"
@@ -26,13 +26,8 @@ def serve(application: PythonApplication) -> Served:
         The applications cannot live in one process.
     """
     refuse_two_projects(application)
-    loaded = target(application)
     values = {
-        "module": loaded.module,
-        "callable": loaded.callable,
-        "is_factory": loaded.is_factory,
-        "folders": loaded.folders,
-        "proxies": ",".join(PROXIES),
+        **load_values(application),
         "threads": THREADS_VARIABLE,
         "grace": stop_seconds(application.grace),
     }

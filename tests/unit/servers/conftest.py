@@ -88,8 +88,8 @@ class Droplet:
             )  # fmt: skip
         try:
             yield self.process
-        except BaseException:
-            print(self.log())
+        except BaseException as error:
+            error.add_note(self.log())
             raise
         finally:
             with contextlib.suppress(ProcessLookupError):
