@@ -9,7 +9,8 @@ from stager.plugins.python_wsgi.reading import libraries, shapes
 from stager.plugins.python_wsgi.reading.modules import imports_of
 from stager.plugins.python_wsgi.reading.places import printable
 from stager.plugins.python_wsgi.reading.scopes import Binding, Scope
-from stager.plugins.python_wsgi.reading.values import Reading, Value
+from stager.plugins.python_wsgi.reading.value import Value
+from stager.plugins.python_wsgi.reading.values import Reading
 from stager.servers.python_application import Interface
 
 #: What functions that return the application are called, the first one first.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 
 from stager.errors import NoStartCommand, PlanError
 from stager.model.source_tree import SourceTree
-from stager.plugins.python_wsgi.reading.asked import read_entrypoint, read_mounts
+from stager.plugins.python_wsgi.reading.asked import read_entrypoint
 from stager.plugins.python_wsgi.reading.callables import Callable, callables, unusable_factories
-from stager.plugins.python_wsgi.reading.django import SKIPPED, DjangoProject, find_projects
+from stager.plugins.python_wsgi.reading.candidates import NAMED, NEVER, WSGI_FILES, candidates
+from stager.plugins.python_wsgi.reading.django import DjangoProject, find_projects
 from stager.plugins.python_wsgi.reading.found import Found
-from stager.plugins.python_wsgi.reading.modules import Module, Modules, is_dotted, joined
+from stager.plugins.python_wsgi.reading.modules import Module, Modules
 from stager.plugins.python_wsgi.reading.mounting import mount_of
+from stager.plugins.python_wsgi.reading.mounts import read_mounts
 from stager.plugins.python_wsgi.reading.places import is_installed, printable
 from stager.plugins.python_wsgi.reading.scripts import (
     command_for,
@@ -26,17 +26,8 @@ from stager.plugins.python_wsgi.reading.values import Reading
 
 __all__ = ["Found", "find_application", "read_entrypoint", "read_mounts"]
 
-#: Files of the root, in order.
-NAMED = ("wsgi.py", "asgi.py", "application.py", "app.py", "main.py", "server.py")
-WSGI_FILES = ("wsgi/application", "wsgi/application.py")
-FOLDERS = ("src", "app", "api", "backend")
-INSIDE = ("__init__.py", "wsgi.py", "asgi.py", "app.py", "main.py")
 #: Programs that listen nowhere, in order; other names of the root's come after them.
 PROGRAMS = ("main.py", "app.py", "worker.py", "bot.py", "run.py", "start.py", "__main__.py")
-#: Files that are never the application, whatever is in them.
-_NOT = frozenset({"setup.py", "conftest.py", "manage.py", "fabfile.py", "tasks.py", "noxfile.py",
-                  "conf.py", "gunicorn.conf.py", "gunicorn_config.py", "locustfile.py",
-                  "celery.py"})  # fmt: skip
 #: How many files are parsed before the search ends, and how many are when something is found already.
 _MOST, _MOST_OTHERS = 400, 60
 _SHOWN = 12
@@ -106,7 +97,7 @@ class _Search:
 
     def _paths(self) -> Iterator[str]:
         given: set[str] = set()
-        for path in _candidates(self.source):
+        for path in candidates(self.source):
             if path in given or is_installed(self.source, path) or len(given) >= _MOST:
                 continue
             given.add(path)
@@ -206,7 +197,7 @@ class _Search:
         rest = [path for path in self.source.children() if path.endswith(".py") and path not in PROGRAMS]
         main = [one for one in PROGRAMS if self.source.is_file(one)]
         for path in (*main, *rest):
-            if path in _NOT or path.startswith("test_") or not self.source.is_file(path):
+            if path in NEVER or path.startswith("test_") or not self.source.is_file(path):
                 continue
             found = self.modules.read(path)
             if not isinstance(found, Module) or (path in rest and len(rest) > 1 and main):
@@ -259,60 +250,3 @@ def _of_project(modules: Modules, project: DjangoProject) -> Found | None:
         if one.name == mount.callable:
             why = f"{one.why} (Django, {printable(project.manage)})"
     return Found(mount, "asgi" if interface == "asgi" else "wsgi", project=project, why=why)
-
-
-def _candidates(source: SourceTree) -> Iterator[str]:
-    names = source.children()
-    yield from (name for name in NAMED if source.is_file(name))
-    yield from (path for path in WSGI_FILES if source.is_file(path))
-    scripts = [name for name in names if name.endswith(".wsgi") and source.is_file(name)]
-    if len(scripts) == 1:
-        yield scripts[0]
-    folders = tuple(dict.fromkeys([*FOLDERS, *_named(source)]))
-    for folder in (*folders, *(f"src/{one}" for one in folders[1:])):
-        yield from (path for inside in INSIDE if source.is_file(path := f"{folder}/{inside}"))
-    yield from (name for name in names if name.endswith(".py") and _may_be(name) and source.is_file(name))
-    for folder in ("src", ""):
-        yield from _packages(source, folder)
-
-
-def _packages(source: SourceTree, top: str) -> Iterator[str]:
-    """The modules of the packages in a folder, and of the packages in those."""
-    for first in source.children(top):
-        folder = joined(top, first)
-        if not is_dotted(first) or first in SKIPPED or not source.is_directory(folder):
-            continue
-        inner = [
-            joined(folder, name)
-            for name in source.children(folder)
-            if is_dotted(name) and name not in SKIPPED
-        ]
-        for place in (folder, *(one for one in inner if source.is_directory(one))):
-            names = source.children(place)
-            chosen = [name for name in INSIDE if name in names]
-            chosen += [
-                name for name in names if name.endswith(".py") and name not in INSIDE and _may_be(name)
-            ]
-            yield from (joined(place, name) for name in chosen if source.is_file(joined(place, name)))
-
-
-def _may_be(name: str) -> bool:
-    return name not in _NOT and not name.startswith("test_") and not name.endswith("_test.py")
-
-
-def _named(source: SourceTree) -> tuple[str, ...]:
-    """The folder that the project's name in pyproject.toml says."""
-    if not source.is_file("pyproject.toml"):
-        return ()
-    try:
-        document = tomllib.loads(source.read_text("pyproject.toml"))
-    except (ValueError, RecursionError):
-        return ()
-    tool = document.get("tool")
-    poetry = tool.get("poetry") if isinstance(tool, dict) else None
-    found = []
-    for section in (document.get("project"), poetry):
-        name = section.get("name") if isinstance(section, dict) else None
-        if isinstance(name, str):
-            found.append(re.sub(r"[-.\s]+", "_", name.strip()).lower())
-    return tuple(name for name in found if is_dotted(name))

@@ -11,7 +11,8 @@ from stager.plugins.python_wsgi.reading.libraries import names
 from stager.plugins.python_wsgi.reading.modules import imports_of
 from stager.plugins.python_wsgi.reading.places import printable
 from stager.plugins.python_wsgi.reading.scopes import Scope, expressions, flatten
-from stager.plugins.python_wsgi.reading.values import Reading, Value
+from stager.plugins.python_wsgi.reading.value import Value
+from stager.plugins.python_wsgi.reading.values import Reading
 from stager.servers.python_application import Interface
 
 #: Calls, by their full names, that serve until they are stopped.

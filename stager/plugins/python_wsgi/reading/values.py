@@ -4,60 +4,18 @@ from __future__ import annotations
 
 import ast
 import builtins
-import sys
 from dataclasses import replace
-from typing import Literal
 
-from stager.model.frozen import dataclass
 from stager.plugins.python_wsgi.reading import libraries, shapes
-from stager.plugins.python_wsgi.reading.modules import FOLDERS, Modules, joined
+from stager.plugins.python_wsgi.reading.imports import base_value, file_of, is_module, module_value
+from stager.plugins.python_wsgi.reading.modules import Modules, joined
 from stager.plugins.python_wsgi.reading.scopes import Binding, Function, Scope, function_scope, module_scope
-from stager.servers.python_application import Interface
-
-Role = Literal["application", "own", "function", "class", "symbol", "module", "nothing", "unknown"]
+from stager.plugins.python_wsgi.reading.value import NOTHING, UNKNOWN, Role, Value, made_by
 
 #: How deep an expression, and how far from file to file, is followed.
 _EXPRESSION, _STEPS = 60, 24
 #: Attributes under which objects keep the application that they wrap.
 _KEPT = frozenset({"wsgi_app", "asgi_app", "wsgi", "app", "asgi", "sio_app", "other_asgi_app"})
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """What is known of a value.
-
-    Parameters
-    ----------
-    role:
-        ``symbol`` is a name of a library's, ``own`` an object that its own server serves.
-    interface:
-        Of an application.
-    text:
-        The full name of a symbol, or the place of a module: its path without ``.py``.
-    path, line:
-        Where the value itself is made; two names with the same are one application.
-    is_weak:
-        Nothing contradicts that it is an application, that is all.
-    node, scope:
-        Of a function or class: its definition, and where that stands.
-    """
-
-    role: Role
-    interface: Interface = "wsgi"
-    text: str = ""
-    path: str = ""
-    line: int = 0
-    is_weak: bool = False
-    node: ast.AST | None = None
-    scope: Scope | None = None
-
-    @property
-    def is_application(self) -> bool:
-        return self.role == "application"
-
-
-NOTHING = Value("nothing")
-UNKNOWN = Value("unknown")
 
 
 class Reading:
@@ -119,7 +77,7 @@ class Reading:
             role: Role = "application" if is_application else "class"
             return Value(role, path=path, line=binding.line, node=node, scope=scope)
         if binding.kind == "import":
-            return self._module(binding.target, scope)
+            return module_value(self.modules, binding.target, scope)
         if binding.kind == "from":
             return self._imported(binding.target, scope)
         if not isinstance(node, ast.expr):
@@ -205,7 +163,7 @@ class Reading:
     def called(self, callee: Value) -> Value:
         """What calling a symbol, function or class returns."""
         if callee.role == "symbol":
-            return self._made(callee.text)
+            return made_by(callee.text)
         if callee.role == "function":
             made = self.returned(callee)
             return replace(made, is_weak=True) if made.role == "unknown" else made
@@ -230,16 +188,6 @@ class Reading:
         finally:
             self._busy.pop()
         return replace(UNKNOWN, is_weak=True) if is_unknown else NOTHING
-
-    def _made(self, name: str) -> Value:
-        made = libraries.makes(name)
-        if made == "wsgi" or made == "asgi":  # noqa: PLR1714  narrows the type
-            return Value("application", made, text=name)
-        if made == "own":
-            return Value("own", text=name)
-        if made == "nothing" or (made is None and name.partition(".")[0] in sys.stdlib_module_names):
-            return NOTHING
-        return Value("unknown", text=name, is_weak=True)
 
     def _call(self, node: ast.Call, scope: Scope, before: int | None, depth: int) -> Value:
         callee = self.expression(node.func, scope, before, depth + 1)
@@ -308,49 +256,28 @@ class Reading:
 
     # What imports find.
 
-    def _module(self, dotted: str, scope: Scope) -> Value:
-        """A module of the tree, or of a library."""
-        path = scope.module.path
-        folders = tuple(dict.fromkeys([self.modules.folder_of(path), "", *FOLDERS]))
-        for folder in folders:
-            place = joined(folder, dotted.replace(".", "/"))
-            if self._is_module(place) and path not in {f"{place}.py", f"{place}/__init__.py"}:
-                return Value("module", text=place)
-        return Value("symbol", text=dotted)
-
     def _imported(self, target: str, scope: Scope) -> Value:
         module, _, name = target.partition(":")
-        base = self._base(module, scope)
+        base = base_value(self.modules, module, scope)
         if base is None:
             return UNKNOWN
         return self._attribute(base, name)
 
-    def _base(self, module: str, scope: Scope) -> Value | None:
-        dotted = module.lstrip(".")
-        level = len(module) - len(dotted)
-        if not level:
-            return self._module(dotted, scope)
-        parts = scope.module.path.split("/")[:-1]
-        if level - 1 > len(parts):
-            return None
-        parts = parts[: len(parts) - level + 1] + (dotted.split(".") if dotted else [])
-        return Value("module", text="/".join(parts))
-
     def _member(self, place: str, name: str) -> Value:
         """A name in a module of the tree, or a module in a package of the tree."""
-        path = self._file(place)
+        path = file_of(self.modules, place)
         if path is not None:
             scope = self.scope(path)
             if scope is None:
                 return UNKNOWN
-            if name in scope.names or not self._is_module(joined(place, name)):
+            if name in scope.names or not is_module(self.modules, joined(place, name)):
                 return self.name(name, scope)
         inner = joined(place, name)
-        return Value("module", text=inner) if self._is_module(inner) else UNKNOWN
+        return Value("module", text=inner) if is_module(self.modules, inner) else UNKNOWN
 
     def _starred(self, name: str, scope: Scope) -> Value | None:
         for module in scope.stars:
-            base = self._base(module, scope)
+            base = base_value(self.modules, module, scope)
             if base is not None and base.role == "symbol":
                 symbol = f"{base.text}.{name}"
                 if libraries.makes(symbol) is not None:
@@ -364,14 +291,3 @@ class Reading:
                 if found.role not in {"unknown", "nothing"}:
                     return found
         return None
-
-    def _file(self, place: str) -> str | None:
-        source = self.modules.source
-        return next(
-            (path for path in (joined(place, "__init__.py"), f"{place}.py") if source.is_file(path)), None
-        )
-
-    def _is_module(self, place: str) -> bool:
-        if self._file(place) is not None:
-            return True
-        return any(child.endswith(".py") for child in self.modules.source.children(place)) if place else False
