@@ -453,7 +453,8 @@ def test_fifty_thousand_files_take_no_more_memory_than_five_thousand(stager_cli,
     assert peaks[1] < 120 << 10
     # 35 and 27 MB were measured.
     assert peaks[1] < 1.6 * peaks[0]
-    assert times[1] < 60
+    # Ten times as many files.
+    assert times[1] < 30 * times[0]
 
 
 def make_files(source, count):

@@ -11,7 +11,7 @@ from stager.launch.agent.census import Census, Root
 from stager.launch.agent.disk import DiskScan
 from stager.launch.agent.limits import Enclosure
 from stager.launch.agent.records import InstanceLimits
-from stager.launch.agent.usage import PERIOD, Sampler
+from stager.launch.agent.usage import Sampler
 from stager.launch.processes import Tree, read_stat, ticks_now
 
 MIB = 1 << 20
@@ -302,10 +302,15 @@ def test_fifty_instances_are_watched_with_one_hundredth_of_a_core(watch, tmp_pat
     for _ in range(3):
         found = sampler.sample()
     assert all(sample.processes >= 1 and sample.disk for sample in found.values())
-    seconds = []
+    seconds, units = [], []
     for _ in range(9):
         began = time.thread_time()
         sampler.sample()
         seconds.append(time.thread_time() - began)
-    # Measured: 0.4 to 0.8 %. Twice the promise, since this machine may be busy with other tests.
-    assert statistics.median(seconds) / PERIOD < 0.02
+        began = time.thread_time()
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            read_stat(int(name))
+        units.append(time.thread_time() - began)
+    # Measured: 0.4 to 0.8 % of a core. As machines differ, in units of what is the least that has to be done,
+    # to look at each process of the host once: 1.3 to 1.9 were measured.
+    assert statistics.median(seconds) < 5 * statistics.median(units)
