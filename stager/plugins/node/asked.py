@@ -7,8 +7,8 @@ import tomllib
 from collections.abc import Iterator, Mapping
 
 from stager.errors import ConfigurationError, UnsupportedVersion
-from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
+from stager.model.wanted import Wanted
 from stager.plugins.node.manifest import Package
 from stager.plugins.node.names import printable
 from stager.plugins.node.ranges import CODENAMES, NoRange, as_range
@@ -16,23 +16,6 @@ from stager.plugins.node.ranges import CODENAMES, NoRange, as_range
 #: What stands for no version in particular.
 _NOTHING = frozenset({"", "*", "x", "X", "system", "default"})
 _OTHER = re.compile(r"(?i)(iojs|io\.js|unstable|nightly|rc|v8-canary|deno|bun)\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A version that is asked for, and who asks.
-
-    Parameters
-    ----------
-    constraint:
-        A range of npm's (``^20 || >=22``), a version (``v20.11.1``: that one or a later 20), or an alias of
-        nvm's (``lts/iron``).
-    where:
-        ``.nvmrc line 1``.
-    """
-
-    constraint: str
-    where: str
 
 
 def wanted_versions(

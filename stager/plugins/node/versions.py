@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from stager.errors import HostToolMissing, UnsupportedVersion
 from stager.model.frozen import dataclass
 from stager.model.host import HostFacts, HostTool
-from stager.plugins.node.asked import Wanted, wanted_versions
+from stager.model.wanted import Wanted, as_numbers, asked_and_there, not_exactly, versions_there
+from stager.plugins.node.asked import wanted_versions
 from stager.plugins.node.ranges import exact_version, is_allowed
 
 __all__ = ["NODES", "Node", "Wanted", "choose_node", "wanted_versions"]
@@ -100,7 +102,9 @@ def choose_node(host: HostFacts, wanted: Sequence[Wanted]) -> Node:
     HostToolMissing
         The host has no Node at all.
     """
-    there = _there(host)
+    there = [
+        Node(path, version, as_numbers(version)[0]) for path, version in versions_there(host[NODES.name])
+    ]
     if not there:
         raise HostToolMissing(
             "This host has no Node.",
@@ -111,41 +115,24 @@ def choose_node(host: HostFacts, wanted: Sequence[Wanted]) -> Node:
     if not fitting:
         raise _unsupported(wanted, there)
     # Even majors are those with long-term support.
-    newest = max(
-        fitting, key=lambda one: (one.major % 2 == 0, [int(part) for part in one.version.split(".")])
-    )
+    newest = max(fitting, key=lambda one: (one.major % 2 == 0, as_numbers(one.version)))
     chosen = there[0] if there[0] in fitting else newest
-    return Node(chosen.path, chosen.version, chosen.major, _note(chosen, wanted))
-
-
-def _there(host: HostFacts) -> list[Node]:
-    """The host's Nodes in the order in which they were found: of each version the first."""
-    fact = host[NODES.name]
-    matches, versions = fact.matches or (fact.path,), fact.versions or (fact.version,)
-    found: dict[str, Node] = {}
-    for path, version in zip(matches, versions, strict=False):
-        if path and version:
-            found.setdefault(version, Node(path, version, int(version.split(".")[0])))
-    return list(found.values())
+    return replace(chosen, note=_note(chosen, wanted))
 
 
 def _note(chosen: Node, wanted: Sequence[Wanted]) -> str:
-    for ask in wanted:
-        exact = exact_version(ask.constraint)
-        if exact.count(".") > 1 and exact != chosen.version:
-            return (
-                f"{ask.where} asks for Node {exact}; this host has {chosen.version}, "
-                f"which runs what an earlier {chosen.major} does."
-            )
-    return ""
+    other = not_exactly(wanted, chosen.version, exact_version)
+    if other is None:
+        return ""
+    where, exact = other
+    return (
+        f"{where} asks for Node {exact}; this host has {chosen.version}, "
+        f"which runs what an earlier {chosen.major} does."
+    )
 
 
 def _unsupported(wanted: Sequence[Wanted], there: Sequence[Node]) -> UnsupportedVersion:
-    lines = [f"{ask.where}: {ask.constraint}" for ask in wanted]
-    details = "\n".join([
-        "Asked for:", *(f"  {line}" for line in lines),
-        "This host has:", *(f"  {one.version}  {one.path}" for one in there),
-    ])  # fmt: skip
+    details = asked_and_there(wanted, ((one.path, one.version) for one in there))
     possible = [major for major in range(_NEWEST, 3, -1) if _is_possible(major, wanted)]
     if not possible and len(wanted) > 1:
         return UnsupportedVersion(

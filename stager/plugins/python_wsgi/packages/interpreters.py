@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 
 from stager.errors import HostToolMissing, UnsupportedVersion
 from stager.model.frozen import dataclass
 from stager.model.host import HostFacts, HostTool
-from stager.plugins.python_wsgi.packages.versions import Wanted, exact_version, is_allowed, wanted_versions
+from stager.model.wanted import Wanted, as_numbers, asked_and_there, not_exactly, versions_there
+from stager.plugins.python_wsgi.packages.versions import exact_version, is_allowed, wanted_versions
 
 __all__ = ["PYTHONS", "UV", "Interpreter", "Wanted", "choose_interpreter", "wanted_versions"]
 
@@ -133,7 +135,10 @@ def choose_interpreter(
     HostToolMissing
         The host has no Python at all.
     """
-    there = _there(host)
+    there = [
+        Interpreter(path, version, version.rpartition(".")[0])
+        for path, version in versions_there(host[PYTHONS.name])
+    ]
     if not there:
         raise HostToolMissing(
             "This host has no Python 3.",
@@ -149,39 +154,25 @@ def choose_interpreter(
     if not fitting:
         raise _unsupported(asked, there)
     default = there[0]
-    # Versions compare as numbers: 3.9 is older than 3.11.
-    newest = max(fitting, key=lambda one: [int(part) for part in one.version.split(".")])
+    newest = max(fitting, key=lambda one: as_numbers(one.version))
     chosen = default if default in fitting else newest
-    return Interpreter(chosen.path, chosen.version, chosen.minor, _note(chosen, asked))
-
-
-def _there(host: HostFacts) -> list[Interpreter]:
-    """The host's Pythons in the order in which they were found: of each version the first."""
-    fact = host[PYTHONS.name]
-    matches, versions = fact.matches or (fact.path,), fact.versions or (fact.version,)
-    found: dict[str, Interpreter] = {}
-    for path, version in zip(matches, versions, strict=False):
-        if path and version:
-            found.setdefault(version, Interpreter(path, version, version.rpartition(".")[0]))
-    return list(found.values())
+    return replace(chosen, note=_note(chosen, asked))
 
 
 def _note(chosen: Interpreter, asked: Sequence[Wanted]) -> str:
-    for ask in asked:
-        exact = exact_version(ask.constraint)
-        if exact.count(".") > 1 and exact != chosen.version:
-            return (
-                f"{ask.where} asks for Python {exact}; this host has {chosen.version}, "
-                f"and every {chosen.minor} runs what another {chosen.minor} does."
-            )
-    return ""
+    other = not_exactly(asked, chosen.version, exact_version)
+    if other is None:
+        return ""
+    where, exact = other
+    return (
+        f"{where} asks for Python {exact}; this host has {chosen.version}, "
+        f"and every {chosen.minor} runs what another {chosen.minor} does."
+    )
 
 
 def _unsupported(asked: Sequence[Wanted], there: Sequence[Interpreter]) -> UnsupportedVersion:
-    in_order = sorted(there, key=lambda one: [int(part) for part in one.version.split(".")], reverse=True)
-    here = "\n".join(f"  {one.version}  {one.path}" for one in in_order)
-    lines = [f"{ask.where}: {ask.constraint}" for ask in asked]
-    details = "Asked for:\n" + "\n".join(f"  {line}" for line in lines) + f"\nThis host has:\n{here}"
+    in_order = sorted(there, key=lambda one: as_numbers(one.version), reverse=True)
+    details = asked_and_there(asked, ((one.path, one.version) for one in in_order))
     possible = [
         minor
         for minor in (f"3.{number}" for number in range(40, -1, -1))
@@ -193,12 +184,11 @@ def _unsupported(asked: Sequence[Wanted], there: Sequence[Interpreter]) -> Unsup
             details=details,
             resolution="Make them agree, or say which one counts: `python_wsgi: {version: …}` in stager.yml.",
         )
-    what = lines[0] if len(lines) == 1 else "the application's files"
     newest_release = next((m for m in possible if int(m[2:]) <= _NEWEST), possible[0] if possible else "")
     package = f"python{newest_release}" if newest_release else "it"
     return UnsupportedVersion(
-        f"This host has no Python that {what} would accept."
-        if len(lines) > 1
+        "This host has no Python that the application's files would accept."
+        if len(asked) > 1
         else f"This host has no Python {asked[0].constraint}, which {asked[0].where} asks for.",
         details=details,
         resolution=f"Install {package} here and where the droplet runs, or ask for one that is there.",

@@ -11,29 +11,13 @@ from configparser import Error as ConfigParserError
 from typing import Any
 
 from stager.errors import ConfigurationError, SourceUnreadable, UnsupportedVersion
-from stager.model.frozen import dataclass
 from stager.model.source_tree import SourceTree
+from stager.model.wanted import Wanted
 from stager.plugins.python_wsgi.packages.manifests import read_toml, table
 
 _PLAIN = re.compile(r"(?:c?python-?)?(\d+(?:\.\d+){0,2})(?:\.[x*])?", re.IGNORECASE)
 _OTHER = re.compile(r"(?i)(pypy|jython|ironpython|graalpy|micropython|stackless|anaconda|miniconda)")
 _POETRY = re.compile(r"([~^]?)\s*(\d+(?:\.\d+)*)$")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A version that is asked for, and who asks.
-
-    Parameters
-    ----------
-    constraint:
-        ``3.11`` and ``3.11.4`` mean that minor version; else a range: ``>=3.10,<4``, ``^3.10``.
-    where:
-        ``.python-version line 1``.
-    """
-
-    constraint: str
-    where: str
 
 
 def wanted_versions(source: SourceTree, option: str | None) -> tuple[Wanted, ...]:
