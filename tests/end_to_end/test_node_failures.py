@@ -172,8 +172,9 @@ def test_a_build_that_runs_out_of_memory_is_named_as_such(fail, tree):
 
 def test_a_build_that_never_ends_is_ended(fail, tree):
     scripts = {"start": "node server.js", "build": "node -e 'setInterval(() => {}, 1000)'"}
-    error = fail(tree({"package.json": manifest(scripts=scripts), "server.js": SERVER}), 42, "--timeout", "3")
-    assert "3 seconds that --timeout allows: npm run build was not done yet" in error["brief"]
+    source = tree({"package.json": manifest(scripts=scripts), "server.js": SERVER})
+    error = fail(source, 42, "--timeout", "10")
+    assert "10 seconds that --timeout allows: npm run build was not done yet" in error["brief"]
 
 
 def test_a_script_that_runs_what_is_not_there_is_named(fail, tree):
