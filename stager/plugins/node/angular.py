@@ -9,10 +9,28 @@ from stager.model.source_tree import SourceTree
 from stager.plugins.node.manifest import Package
 from stager.plugins.node.nest import read_loosely
 
+#: Since 21.2 its template names no host, and later versions answer 400.
+HOSTS = (
+    "Angular renders pages for the hosts that it is told, and angular.json tells it none: everybody gets the "
+    "empty page. Name them in security.allowedHosts, or with --env NG_ALLOWED_HOSTS=shop.example.com"
+)
+
+
+def is_for_nobody(source: SourceTree, package: Package) -> bool:
+    """Whether the server's list of hosts is there, and empty."""
+    for _, target in _applications(_document(source, package)):
+        security = _mapping(_mapping(target.get("options")).get("security"))
+        return security.get("allowedHosts") == []
+    return False
+
+
+def _document(source: SourceTree, package: Package) -> Mapping[str, Any]:
+    return read_loosely(source, f"{package.folder}/angular.json".lstrip("/"))
+
 
 def angular_output(source: SourceTree, package: Package) -> tuple[str, bool]:
     """Return the folder of the build, and whether there is a server in it (``@angular/ssr``)."""
-    document = read_loosely(source, f"{package.folder}/angular.json".lstrip("/"))
+    document = _document(source, package)
     for name, target in _applications(document):
         options = _mapping(target.get("options"))
         place = options.get("outputPath")

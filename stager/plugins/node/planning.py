@@ -51,6 +51,7 @@ def plan_node(context: PlanContext[NodeOptions]) -> BuildPlan:
         warnings=(
             *((node.note,) if node.note else ()),
             *_warnings(application, todo),
+            *_wanted(application, context.environment),
             *secret_advice(secrets, context.environment),
         ),
         versions={"node": node.version},
@@ -128,6 +129,12 @@ def _choices(
     for path in dict.fromkeys(secret.path for secret in secrets):
         found.append((path, "left out of the droplet: there is a secret in it; the build has it"))
     return tuple(found)
+
+
+def _wanted(application: Application, environment: Mapping[str, str]) -> tuple[str, ...]:
+    if application.start is None or application.toolkit is None:
+        return ()
+    return tuple(text for name, text in application.toolkit.wants.items() if name not in environment)
 
 
 def _warnings(application: Application, todo: Installation | None) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ class Toolkit:
         The folder in which Next leaves a server that lacks the files it is to send; else empty.
     leftovers:
         Folders that only builds read.
+    wants:
+        Variables that its server cannot do without: what to say where the user has not set one.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Toolkit:
     is_whole: bool = False
     standalone: str = ""
     leftovers: tuple[str, ...] = ()
+    wants: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

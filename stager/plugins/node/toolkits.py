@@ -162,11 +162,13 @@ def _nest(seen: Seen) -> Toolkit | None:
 def _angular(seen: Seen) -> Toolkit | None:
     if not seen.has("@angular/cli", "@angular/build", "@angular-devkit/build-angular"):
         return None
-    from stager.plugins.node.angular import angular_output
+    from stager.plugins.node.angular import HOSTS, angular_output, is_for_nobody
 
     folder, is_served = angular_output(seen.source, seen.package)
     if is_served:
-        return Toolkit("Angular", (folder,), command=(NODE, f"{folder}/server/server.mjs"))
+        command = (NODE, f"{folder}/server/server.mjs")
+        wants = {"NG_ALLOWED_HOSTS": HOSTS} if is_for_nobody(seen.source, seen.package) else {}
+        return Toolkit("Angular", (folder,), command=command, wants=wants)
     return Toolkit("Angular", (folder,), is_static=True)
 
 

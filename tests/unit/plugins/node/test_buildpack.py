@@ -248,6 +248,31 @@ def test_what_only_builds_read_is_left_out(tmp_path):
     assert ".next/cache" not in plan.left_out
 
 
+@pytest.mark.parametrize(
+    ("hosts", "environment", "is_told"),
+    [
+        ([], {}, True),
+        ([], {"NG_ALLOWED_HOSTS": "shop.example.com"}, False),
+        (["shop.example.com"], {}, False),
+        (None, {}, False),
+    ],
+)
+def test_an_angular_server_that_renders_for_nobody_is_told_of(tmp_path, hosts, environment, is_told):
+    options = {"ssr": {"entry": "src/server.ts"}, "outputMode": "server"}
+    options |= {"security": {"allowedHosts": hosts}} if hosts is not None else {}
+    build = {"builder": "@angular/build:application", "options": options}
+    files = {
+        "package.json": {
+            "scripts": {"start": "ng serve", "build": "ng build"},
+            "devDependencies": {"@angular/cli": "21"},
+        },
+        "angular.json": {"projects": {"shop": {"projectType": "application", "architect": {"build": build}}}},
+    }
+    plan = planned(tmp_path, files, environment=environment)
+    assert web(plan).command == ("${STAGER_NODE}", "dist/shop/server/server.mjs")
+    assert any("NG_ALLOWED_HOSTS" in note for note in plan.warnings) is is_told
+
+
 @pytest.mark.parametrize(("version", "looks"), [("9.15.9", False), ("10.34.9", True)])
 def test_pnpm_is_asked_which_scripts_it_passed_over(tmp_path, version, looks):
     package = {**BUILT["package.json"], "packageManager": f"pnpm@{version}"}
