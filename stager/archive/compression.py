@@ -30,6 +30,7 @@ ZSTD_WINDOW_LOG = 22
 #: of them beside the one that reads, which needs half as long as they do together, keep two cores busy.
 #: Jobs of 8 MiB make the result 2 % smaller, and take 93 MB of memory where these take 70.
 ZSTD_JOB_BYTES = 4 << 20
+ZSTD_SHORT_JOB_BYTES = 1 << 20
 ZSTD_MOST_THREADS = 2
 
 READ_BYTES = 1 << 20
@@ -95,8 +96,11 @@ def compression_of(name: str) -> Compression | None:
     return next((value for suffix, value in _SUFFIXES.items() if lowered.endswith(suffix)), None)
 
 
-def compressor(compression: Compression) -> Compressor:
-    """A compressor for one member, with no name and no time in what it writes."""
+def compressor(compression: Compression, *, is_short: bool = False) -> Compressor:
+    """A compressor for one member, with no name and no time in what it writes.
+
+    What is ``is_short``, less than a job, is divided into smaller ones, so that it is not left to one thread.
+    """
     if compression is Compression.GZIP:
         from isal import isal_zlib
 
@@ -108,7 +112,7 @@ def compressor(compression: Compression) -> Compressor:
         parameters = zstandard.ZstdCompressionParameters.from_level(
             ZSTD_LEVEL,
             threads=min(ZSTD_MOST_THREADS, len(os.sched_getaffinity(0))),
-            job_size=ZSTD_JOB_BYTES,
+            job_size=ZSTD_SHORT_JOB_BYTES if is_short else ZSTD_JOB_BYTES,
             window_log=ZSTD_WINDOW_LOG,
             write_checksum=True,
         )

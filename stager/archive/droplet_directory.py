@@ -47,7 +47,7 @@ class DropletDirectory:
         """How many bytes the files have so far."""
         return self._size
 
-    def begin(self) -> None:
+    def begin(self, *, is_short: bool = False) -> None:
         pass
 
     def end(self) -> None:

@@ -28,6 +28,7 @@ class DropletFile:
         self._output = Output(file)
         self._compression = compression
         self._headers = TarHeaders(mtime)
+        self._is_short = False
         self._pipe: MemberPipe | None = None
         self._blocks = Blocks()
         self._block = self._blocks.take()
@@ -40,8 +41,9 @@ class DropletFile:
     def position(self) -> int:
         return self._output.size
 
-    def begin(self) -> None:
-        """A layer without members has no bytes: there is no compressor until there is something for it."""
+    def begin(self, *, is_short: bool = False) -> None:
+        # A layer without members has no bytes: there is no compressor until there is something for it.
+        self._is_short = is_short
 
     def end(self) -> None:
         self._hand_over()
@@ -112,7 +114,8 @@ class DropletFile:
     def _hand_over(self) -> None:
         if self._filled:
             if self._pipe is None:
-                self._pipe = MemberPipe(compressor(self._compression), self._output, self._blocks)
+                one = compressor(self._compression, is_short=self._is_short)
+                self._pipe = MemberPipe(one, self._output, self._blocks)
             self._pipe.put(self._block, self._filled)
             self._block = self._blocks.take()
             self._filled = self._content = 0

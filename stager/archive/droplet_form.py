@@ -15,8 +15,8 @@ class DropletForm(Protocol):
     def position(self) -> int:
         """How many bytes the complete layers take, as they are stored."""
 
-    def begin(self) -> None:
-        """Begin a layer."""
+    def begin(self, *, is_short: bool = False) -> None:
+        """Begin a layer, which may be known to be short."""
 
     def end(self) -> None:
         """End a layer: all of it is written."""

@@ -98,7 +98,7 @@ class DropletWriter:
         """Pack ``droplet.yaml``, and after it the digests of all files: the droplet's last member."""
         offset = self._form.position
         listing = LayerListing(self._digests)
-        self._form.begin()
+        self._form.begin(is_short=True)
         self._add_file(file_of_bytes(MANIFEST_FILE, document), listing)
         layer = listing.layer(MANIFEST)
         size = self._digests.size
