@@ -12,7 +12,7 @@ FULL_BYTES = 1 << 20
 #: Behind a block that is not full yet there is room for any file that is read at once, for the byte that
 #: would show that it has grown, and for its header and padding.
 BLOCK_BYTES = FULL_BYTES + CHUNK_BYTES + (16 << 10)
-#: One is filled, one is compressed, and four wait: with two, of 30,000 files, the reader stood still for 20 ms.
+#: One is filled, one is compressed, four wait: with two the reader of 30,000 files stood still for 20 ms.
 MOST_BLOCKS = 6
 
 
