@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
+from stager.launch.account import unprivileged_account
 from stager.launch.deadline import Deadline
 
 Left = TypeVar("Left")
@@ -51,8 +52,15 @@ def control_groups(identifiers: Iterable[str]) -> list[str]:
 
 
 def private_directories() -> set[Path]:
-    """Those that ``startup`` makes, of everybody on this host."""
-    return set(Path("/tmp").glob("stager.*"))
+    """Those that ``startup`` makes, of the account that instances run as here."""
+    account = unprivileged_account(None)
+    owner = account.uid if account else os.getuid()
+    found = set()
+    for path in Path("/tmp").glob("stager.*"):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_uid == owner:
+                found.add(path)
+    return found
 
 
 def resident(pid: int | str = "self") -> int:

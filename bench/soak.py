@@ -42,10 +42,12 @@ class Soak:
         self.fleet.build()
         private = leftovers.private_directories()
         began = time.monotonic()
-        self.fleet.start()
         self.watcher.start()
-        print(f"{self.fleet.count} instances are ready after {time.monotonic() - began:.1f} s", flush=True)
         try:
+            self.fleet.start()
+            print(
+                f"{self.fleet.count} instances are ready after {time.monotonic() - began:.1f} s", flush=True
+            )
             self.phase("calm", lambda: time.sleep(seconds * 0.05))
             self.kill(seconds * 0.3, "kills of processes, relays and supervisors", with_supervisors=True)
             self.phase("rolling replacements", lambda: self.replace(seconds * 0.2))
