@@ -34,6 +34,8 @@ def look_for_living(application: Application) -> Left:
             place.remove()
         elif record.state in ALIVE:
             found.append(Running.adopt(application, place, record))
+        elif record.state == "backoff":
+            crashed.give_up(place, record)
         elif record.state == "stopped" and not application.record.is_keeping:
             place.remove()
     for running in sorted(found, key=lambda one: _rank(application, one.record)):

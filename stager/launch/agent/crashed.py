@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from stager.execution.workspace import remove_tree
 from stager.launch.agent.places import ApplicationPlace, InstancePlace
@@ -32,6 +33,11 @@ def prune(place: ApplicationPlace) -> None:
     for one, record in found[:MOST_KEPT]:
         if record.reason == "disk" and one.state.is_dir():
             remove_tree(one.state)
+
+
+def give_up(place: InstancePlace, record: InstanceRecord) -> None:
+    """Nobody waits any more to start another one in the place of one in the state ``backoff``."""
+    place.write(replace(record, state="crashed", next_start=None))
 
 
 @contextmanager

@@ -95,6 +95,8 @@ def _as_it_is(record: InstanceRecord, *, is_kept: bool) -> InstanceRecord:
         if is_kept:
             return replace(record, state="stopping")
         return replace(record, state="crashed", reason="lost")
+    if record.state == "backoff" and not is_kept:
+        return replace(record, state="crashed", next_start=None)
     return record
 
 

@@ -270,7 +270,7 @@ def forget(place: ApplicationPlace, *, is_keeping: bool) -> None:
     for one in place.instances():
         record = one.read()
         if record is not None and record.state == "backoff":
-            one.write(replace(record, state="crashed", next_start=None))
+            crashed.give_up(one, record)
         elif record is None or (record.state != "crashed" and not is_keeping):
             one.remove()
     if not place.instances():
