@@ -78,10 +78,10 @@ class Keeper(threading.Thread):
                 if seen is not None and seen.supervisor:
                     continue
                 with one.turn:
-                    # It goes on where the old one was: nothing is waited for that is killed meanwhile.
                     error = one.start()
                 self.restarts += 1
-                if error:
+                # It may have been killed while it was starting.
+                if error and "exit code was -9" not in error:
                     self.failures.append(f"{one.name}: {error}")
 
     def end(self) -> None:
