@@ -139,6 +139,7 @@ class Soak:
     def tell_watched(self) -> None:
         events = ", ".join(f"{number} {event}" for event, number in sorted(self.watcher.events.items()))
         print(f"events: {events}")
+        self.tell_none("complaints", self.watcher.texts)
         for one in self.watcher.lives(at_least=30.0):
             text = " ".join(f"{size / 1024:.1f}" for size in one.memory(8))
             growth = one.growth

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from stager.execution.workspace import remove_tree
 from stager.launch.agent.places import ApplicationPlace, InstancePlace
@@ -13,6 +15,8 @@ from stager.launch.agent.running import Running
 
 #: Of one application, the newest.
 MOST_KEPT = 5
+#: Instances crash at the same time, and each one's thread removes what is one too many then.
+_changing = threading.Lock()
 
 
 def find(place: ApplicationPlace) -> list[tuple[InstancePlace, InstanceRecord]]:
@@ -27,12 +31,13 @@ def find(place: ApplicationPlace) -> list[tuple[InstancePlace, InstanceRecord]]:
 
 def prune(place: ApplicationPlace) -> None:
     """Remove all but the newest; of these what an instance has filled its disk with, the logs apart."""
-    found = find(place)
-    for one, _ in found[MOST_KEPT:]:
-        one.remove()
-    for one, record in found[:MOST_KEPT]:
-        if record.reason == "disk" and one.state.is_dir():
-            remove_tree(one.state)
+    with _changing:
+        found = find(place)
+        for one, _ in found[MOST_KEPT:]:
+            one.remove()
+        for one, record in found[:MOST_KEPT]:
+            if record.reason == "disk" and one.state.is_dir():
+                remove_tree(one.state)
 
 
 def give_up(place: InstancePlace, record: InstanceRecord) -> None:
@@ -47,9 +52,15 @@ def backing_off(ended: Running | None, until: float) -> Iterator[None]:
         yield
         return
     state = ended.record.state
-    ended.note(state="backoff", next_start=until)
+    _note(ended, state="backoff", next_start=until)
     try:
         yield
     finally:
+        _note(ended, state=state, next_start=None)
+
+
+def _note(ended: Running, **changes: Any) -> None:
+    """Unless so many others have crashed since that nothing is kept of this one."""
+    with _changing:
         if ended.place.path.is_dir():
-            ended.note(state=state, next_start=None)
+            ended.note(**changes)

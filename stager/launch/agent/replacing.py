@@ -117,6 +117,8 @@ class Replacement(threading.Thread):
         self._take_over(new)
         left = time.monotonic()
         self._old.dismiss()
+        # The new slots tell us when they change: without this each release would keep the one before.
+        self._old.slots.clear()
         gap = self._move(new, left)
         self._tidy(new.application)
         return {"seconds": round(time.monotonic() - began, 3), "gap_seconds": gap}

@@ -116,6 +116,20 @@ def test_what_is_not_said_is_as_it_was(agent, droplet, next_droplet, tmp_path):
     assert agent.running()[0]["limits"]["memory"] == 100 << 20
 
 
+def test_who_keeps_it_holds_nothing_of_what_was_replaced(agent, droplet, next_droplet):
+    agent.detached(droplet, "--instances", "3")
+    supervisor = agent.application()["supervisor"]
+
+    def eventfds():
+        found = [os.readlink(entry) for entry in os.scandir(f"/proc/{supervisor}/fd")]
+        return found.count("anon_inode:[eventfd]")
+
+    before = eventfds()
+    for one in (next_droplet, droplet):
+        agent.json("run", one, "--replace", "shop")
+        agent.until(lambda: eventfds() <= before)
+
+
 def test_a_fixed_port_without_a_balancer_is_handed_over_with_a_gap_that_is_told(
     agent, droplet, next_droplet, free_port
 ):

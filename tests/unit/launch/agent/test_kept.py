@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,6 +42,22 @@ def test_only_the_newest_crashes_are_kept(state):
     place = application(state, count=9)
     crashed.prune(place)
     assert [record.ended_at for _, record in crashed.find(place)] == [8.0, 7.0, 6.0, 5.0, 4.0]
+
+
+def test_threads_that_remove_the_same_at_the_same_time_do_not_disturb_each_other(state):
+    place = application(state, count=60)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(crashed.prune, [place] * 4)) == [None] * 4
+    assert len(crashed.find(place)) == crashed.MOST_KEPT
+
+
+def test_a_back_off_goes_on_when_nothing_is_kept_of_what_crashed(state):
+    place = application(state, count=1)
+    ((instance, record),) = crashed.find(place)
+    ended = SimpleNamespace(place=instance, record=record, note=pytest.fail)
+    instance.remove()
+    with crashed.backing_off(ended, 1e12):
+        assert place.instances() == ()
 
 
 def test_what_is_forgotten_leaves_nothing_unless_something_crashed(state):
