@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stager.plugins.node.came_along import CameAlong
-from stager.plugins.node.install import Installation
-from stager.plugins.node.names import printable
-from stager.plugins.node.start import Start
-from stager.plugins.node.toolkit import Toolkit
-from stager.plugins.node.versions import Node, Wanted
+from stager.plugins.node.packages.came_along import CameAlong
+from stager.plugins.node.packages.install import Installation
+from stager.plugins.node.packages.versions import Node, Wanted
+from stager.plugins.node.reading.names import printable
+from stager.plugins.node.starting.start import Start
+from stager.plugins.node.toolkits.toolkit import Toolkit
 
 Choice = tuple[str, str]
 

@@ -10,19 +10,19 @@ from stager.errors import NoStartCommand
 from stager.model.frozen import dataclass
 from stager.model.plan import Command, Shell
 from stager.model.source_tree import SourceTree
-from stager.plugins.node.build_scripts import BuildScripts, read_build_scripts, runs_on_install
-from stager.plugins.node.came_along import CameAlong, read_came_along
-from stager.plugins.node.host_tools import Programs
-from stager.plugins.node.install import Installation
-from stager.plugins.node.lock_differences import refuse_outdated
-from stager.plugins.node.managers import PackageManager, choose_package_manager
-from stager.plugins.node.manifest import Package, read_package
-from stager.plugins.node.npmrc import NPMRC
 from stager.plugins.node.options import NodeOptions
-from stager.plugins.node.start import Start, find_start
-from stager.plugins.node.toolkit import Toolkit
-from stager.plugins.node.toolkits import find_toolkit
-from stager.plugins.node.workspaces import workspace_packages
+from stager.plugins.node.packages.build_scripts import BuildScripts, read_build_scripts, runs_on_install
+from stager.plugins.node.packages.came_along import CameAlong, read_came_along
+from stager.plugins.node.packages.host_programs import Programs
+from stager.plugins.node.packages.install import Installation
+from stager.plugins.node.packages.lock_differences import refuse_outdated
+from stager.plugins.node.packages.managers import PackageManager, choose_package_manager
+from stager.plugins.node.packages.npmrc import NPMRC
+from stager.plugins.node.reading.manifest import Package, read_package
+from stager.plugins.node.reading.workspaces import workspace_packages
+from stager.plugins.node.starting.start import Start, find_start
+from stager.plugins.node.toolkits.recognition import find_toolkit
+from stager.plugins.node.toolkits.toolkit import Toolkit
 
 #: Programs of the user's processes that need Node, or what is installed for it, at run time. Inertia's server
 #: is started by Laravel, and is one of Node's.

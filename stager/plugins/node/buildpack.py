@@ -7,9 +7,8 @@ from stager.model.detection import Detection
 from stager.model.plan import BuildPlan
 from stager.model.source_tree import SourceTree
 from stager.plugins.node.detection import detect_node
-from stager.plugins.node.host_tools import HEADERS, NPM
+from stager.plugins.node.host_tools import HEADERS, NODES, NPM
 from stager.plugins.node.options import NodeOptions
-from stager.plugins.node.versions import NODES
 
 
 class NodeBuildpack(Buildpack[NodeOptions]):

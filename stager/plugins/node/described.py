@@ -6,13 +6,13 @@ from stager.errors import ConfigurationError, NoStartCommand
 from stager.model.detection import Detection, Strength
 from stager.model.source_tree import SourceTree
 from stager.plugins.node.detection import PAGES
-from stager.plugins.node.entries import find_entry
-from stager.plugins.node.manifest import MANIFEST, Package, read_package
-from stager.plugins.node.programs import sends_files
-from stager.plugins.node.start import find_start
-from stager.plugins.node.toolkit import Toolkit
-from stager.plugins.node.toolkits import find_toolkit
-from stager.plugins.node.workspaces import workspace_packages
+from stager.plugins.node.reading.entries import find_entry
+from stager.plugins.node.reading.manifest import MANIFEST, Package, read_package
+from stager.plugins.node.reading.workspaces import workspace_packages
+from stager.plugins.node.starting.programs import sends_files
+from stager.plugins.node.starting.start import find_start
+from stager.plugins.node.toolkits.recognition import find_toolkit
+from stager.plugins.node.toolkits.toolkit import Toolkit
 
 _BUILDING = ("build", "production", "prod", "build:prod", "build:production", "heroku-postbuild")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from stager.model.detection import Detection, Strength
 from stager.model.source_tree import SourceTree
-from stager.plugins.node.entries import NAMES, SUFFIXES, serves
-from stager.plugins.node.manifest import MANIFEST
-from stager.plugins.node.near_misses import near_misses
+from stager.plugins.node.reading.entries import NAMES, SUFFIXES, serves
+from stager.plugins.node.reading.manifest import MANIFEST
+from stager.plugins.node.reading.near_misses import near_misses
 
 #: Files by which other runtimes are known: beside one of them, a package.json may be there for assets alone.
 OTHERS = (

@@ -48,7 +48,7 @@ def process_environment() -> Mapping[str, str]:
 
 
 def heap_environment(options: str = "") -> Mapping[str, str]:
-    """Return what a process of ours gets, which has :func:`~stager.plugins.node.memory.heap_model`.
+    """Return what a process of ours gets, which has :func:`~stager.plugins.node.starting.memory.heap_model`.
 
     Not every process has one, and the variable is only there with it. ``options`` are those that the
     application sets itself. What the user says comes last, and with V8's options the last one counts.

@@ -8,14 +8,14 @@ from stager.buildpack import PlanContext
 from stager.model.plan import BuildPlan, Command, Process
 from stager.plugins.node.advice import Choice, of_installation, of_node, of_start
 from stager.plugins.node.application import Application, names_node, plan_installation, read_application
-from stager.plugins.node.commands import MANAGERS, STEP_ENVIRONMENT
 from stager.plugins.node.environment import files, heap_environment, private_files, process_environment
-from stager.plugins.node.host_tools import find_programs
-from stager.plugins.node.install import NODE_LINKS, Installation, install_steps
-from stager.plugins.node.memory import heap_model, uses_cluster
-from stager.plugins.node.npmrc import Secret, read_secrets, secret_advice
 from stager.plugins.node.options import NodeOptions
-from stager.plugins.node.versions import choose_node, wanted_versions
+from stager.plugins.node.packages.commands import MANAGERS, STEP_ENVIRONMENT
+from stager.plugins.node.packages.host_programs import find_programs
+from stager.plugins.node.packages.install import NODE_LINKS, Installation, install_steps
+from stager.plugins.node.packages.npmrc import Secret, read_secrets, secret_advice
+from stager.plugins.node.packages.versions import choose_node, wanted_versions
+from stager.plugins.node.starting.memory import heap_model, uses_cluster
 
 RUNTIME = "node"
 #: What yarn's Plug'n'Play leaves in an application: node_modules take its place.
