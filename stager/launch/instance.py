@@ -25,7 +25,7 @@ from stager.model.plan import Limits
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CLEAN_UP_SECONDS = 5.0
-#: What ``startup`` makes with mktemp; nothing of another name is ever removed.
+#: What ``startup`` makes for sockets; nothing of another name is ever removed.
 _SOCKETS = re.compile(r"/tmp/stager\.[A-Za-z0-9]+")  # noqa: S108
 
 

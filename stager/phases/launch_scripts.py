@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
+from pathlib import PurePath
 
 from stager.errors import ConfigurationError, TemplateFailed
 from stager.model.droplet import Manifest
@@ -55,6 +57,7 @@ def launch_scripts(manifest: Manifest, renderer: Renderer | None = None) -> tupl
         "environment": sorted(manifest.environment.items()),
         "tools": [_Tool.of(tool) for tool in tools],
         "private_files": _private_files(manifest, tools),
+        "private_folders": _folders_of(manifest.private_files),
         "memory_mib": manifest.limits.memory // MIB,
         "fds": manifest.limits.fds,
         "writable": manifest.writable,
@@ -118,6 +121,11 @@ def _private_files(manifest: Manifest, tools: tuple[HostTool, ...]) -> tuple[Pri
                 resolution="If you wrote the plugin, correct it; otherwise tell its author.",
             )
     return manifest.private_files
+
+
+def _folders_of(files: tuple[PrivateFile, ...]) -> tuple[str, ...]:
+    """The folders that they lie in, each after those around it."""
+    return tuple(sorted({os.fspath(folder) for file in files for folder in PurePath(file.path).parents} - {"."}))
 
 
 @dataclass(frozen=True, slots=True)

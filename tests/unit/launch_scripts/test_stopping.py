@@ -389,9 +389,9 @@ def test_a_term_at_any_moment_of_the_start_leaves_nothing(make_droplet, tmp_path
         droplet = make_droplet(Process("web", (*PYTHON, "-c", "import time; time.sleep(1000)")))
         folder = tmp_path / f"bin{number}"
         folder.mkdir()
-        # Where the directory was made is known to mktemp alone, if it is interrupted.
-        (folder / "mktemp").write_text(f'#!/bin/sh\n/usr/bin/mktemp "$@" | tee "{folder}/made"\n')
-        (folder / "mktemp").chmod(0o755)
+        # Where the directory was made is known to mkdir alone, if it is interrupted.
+        (folder / "mkdir").write_text(f'#!/bin/sh\necho "$2" >"{folder}/made"\nexec /bin/mkdir "$@"\n')
+        (folder / "mkdir").chmod(0o755)
         started = droplet.start(environment={"PATH": f"{folder}:{os.environ['PATH']}"})
         time.sleep(number * 0.003)
         started.process.terminate()
