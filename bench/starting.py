@@ -1,8 +1,8 @@
-"""Time from ``./startup`` to the first answer, and of ``./stop``, against the bare server with the same settings.
+"""Time from ``./startup`` to the first answer, and of ``./stop``, against the same server started directly.
 
-What ``startup`` becomes in the end (its words, its environment, a copy of its private directory) is recorded once
-and then started directly, in turn with ``startup``. Python alone is started differently: by the host's interpreter
-with the installed packages on its path, without the virtual environment that ``startup`` makes.
+What ``startup`` becomes in the end (its words, its environment, a copy of its private directory) is recorded
+once and then started directly, in turn with ``startup``. Python alone is started differently: by the host's
+interpreter with the installed packages on its path, without the virtual environment that ``startup`` makes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ POLL, PATIENCE = 0.0005, 60.0
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """Seconds from the start to the first answer, from the request to stop to the end, and of CPU time in all."""
+    """Seconds from the start to the first answer, from the wish to stop to the end, and of CPU in all."""
 
     started: float
     stopped: float
@@ -88,7 +88,9 @@ def line(name: str, taken: Sequence[tuple[float, float]], bound: float | None) -
     kept = bound is None or ratio <= bound
     ours, bare = (1000 * statistics.median(side) for side in zip(*taken, strict=True))
     verdict = "" if bound is None else f"   {bound:4.2f}  {'ok' if kept else 'ABOVE'}"
-    print(f"{name:<34} {ours:5.1f} ms {bare:7.1f} ms   {ratio:5.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}){verdict}")
+    print(
+        f"{name:<34} {ours:5.1f} ms {bare:7.1f} ms   {ratio:5.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}){verdict}"
+    )
     sys.stdout.flush()
     return kept
 

@@ -43,6 +43,10 @@ class HostTool:
         taken, and the path is what ``variable`` gets; what another one prints is the reason against it.
     start_pattern:
         A pattern of bash's that the answer has to match instead (``v20.*``): then the candidate is taken.
+    start_landmarks:
+        What lies around the right program, relative to its folder. A binary (no link, no script) of the name
+        that the first of ``programs`` has is taken without being asked where all of it is there, and before
+        any other.
     folder_variable:
         The environment variable in which ``startup`` hands over the folder of that path.
     """
@@ -60,6 +64,7 @@ class HostTool:
     is_each_asked: bool = False
     start_arguments: tuple[str, ...] = ()
     start_pattern: str = ""
+    start_landmarks: tuple[str, ...] = ()
     folder_variable: str = ""
 
 

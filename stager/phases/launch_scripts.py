@@ -88,6 +88,7 @@ class _Tool:
     folder_variable: str
     question: Argv
     pattern: str
+    landmarks: Argv
 
     @classmethod
     def of(cls, tool: HostTool) -> _Tool:
@@ -103,6 +104,7 @@ class _Tool:
             tool.folder_variable,
             tool.start_arguments,
             tool.start_pattern,
+            tool.start_landmarks,
         )
 
 
@@ -125,7 +127,9 @@ def _private_files(manifest: Manifest, tools: tuple[HostTool, ...]) -> tuple[Pri
 
 def _folders_of(files: tuple[PrivateFile, ...]) -> tuple[str, ...]:
     """The folders that they lie in, each after those around it."""
-    return tuple(sorted({os.fspath(folder) for file in files for folder in PurePath(file.path).parents} - {"."}))
+    return tuple(
+        sorted({os.fspath(folder) for file in files for folder in PurePath(file.path).parents} - {"."})
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -374,6 +374,28 @@ def test_a_tool_whose_name_says_little_is_asked_and_says_itself_where_it_is(make
     assert ended.stdout == b"/opt/the snake/bin/snake /opt/the snake/bin\n"
 
 
+def test_a_binary_with_its_library_beside_it_is_not_asked_and_goes_before_what_has_to_be(
+    make_droplet, programs, tmp_path
+):
+    programs("snake3.11", "touch asked; exit 1")
+    folder, library = tmp_path / "real/bin", tmp_path / "real/lib/snake3.11"
+    folder.mkdir(parents=True)
+    library.mkdir(parents=True)
+    shutil.copy(shutil.which("true"), folder / "snake3.11")
+    (tmp_path / "link").symlink_to(folder)
+    snake = replace(SNAKE, start_landmarks=("../lib/snake3.11/os.sn",))
+    droplet = make_droplet(Process("web", ("/bin/echo", "${STAGER_SNAKE}")), tools=(snake,))
+    path = {"PATH": f"{os.environ['PATH']}:{tmp_path}/link:{folder}"}
+    assert droplet.run("-p", "80", environment=path).returncode == 4
+    (library / "os.sn").touch()
+    assert droplet.run("-p", "80", environment=path).stdout.decode() == f"{folder}/snake3.11\n"
+    (folder / "snake3.11").write_text("#!/bin/sh\nexit 1\n")
+    assert droplet.run("-p", "80", environment=path).returncode == 4
+    (folder / "snake3.11").unlink()
+    (folder / "snake3.11").symlink_to("/bin/true")
+    assert droplet.run("-p", "80", environment=path).returncode == 4
+
+
 def test_where_every_candidate_is_the_wrong_one_their_answers_are_shown(make_droplet, programs):
     path = programs("snake", "echo 'is snake 3.12.1'; echo more; exit 1")
     ended = make_droplet(Process("web", ("/bin/echo", "${STAGER_SNAKE}")), tools=(SNAKE,)).run("-p", "80")

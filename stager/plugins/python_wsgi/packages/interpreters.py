@@ -110,6 +110,8 @@ class Interpreter:
             variable="STAGER_PYTHON",
             folder_variable="STAGER_PYTHON_FOLDER",
             start_arguments=("-I", "-S", "-c", _START.replace("{minor}", self.minor)),
+            # Debian packs a Python without most of its library, too.
+            start_landmarks=tuple(f"../lib/{name}/{module}" for module in ("os.py", "asyncio/__init__.py")),
             when="run",
         )
 
