@@ -27,8 +27,8 @@ from bench.watching import Watcher
 MOST_RECOVERY = 120.0
 #: Requests that a process may have had in hand when it was killed: as many as one port is asked at a time.
 MOST_LOST = CONNECTIONS + 2
-#: KiB that a supervisor may grow from its first minute to its end.
-MOST_GROWTH = 4096
+#: KiB that a supervisor may grow in the second half of its life.
+MOST_GROWTH = 2048
 
 
 class Soak:
@@ -140,12 +140,12 @@ class Soak:
         events = ", ".join(f"{number} {event}" for event, number in sorted(self.watcher.events.items()))
         print(f"events: {events}")
         self.tell_none("complaints", self.watcher.texts)
-        for one in self.watcher.lives(at_least=30.0):
+        for one in self.watcher.lives(at_least=60.0):
             text = " ".join(f"{size / 1024:.1f}" for size in one.memory(8))
             growth = one.growth
             self.tell(
                 f"supervisor {one.pid} of {one.name}, {one.seconds:.0f} s: MB {text}, open files "
-                f"{one.files[0]}-{one.files[-1]}, growth {growth} KiB, bound {MOST_GROWTH}",
+                f"{one.files[0]}-{one.files[-1]}, in its second half {growth} KiB more, bound {MOST_GROWTH}",
                 is_good=growth <= MOST_GROWTH,
             )
 

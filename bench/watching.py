@@ -38,7 +38,8 @@ class Life:
 
     @property
     def growth(self) -> int:
-        return self.warm[-1] - self.warm[0]
+        """In the second half of its life: a replacement, with twice the threads, is in the first one, too."""
+        return self.warm[-1] - self.warm[len(self.warm) // 2]
 
     def memory(self, count: int) -> list[int]:
         """So many of its sizes, first and last included."""

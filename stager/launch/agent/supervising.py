@@ -75,7 +75,8 @@ def detach(place: ApplicationPlace, *, is_new: bool = True) -> dict[str, Any]:
     try:
         spawned = spawn(
             [sys.executable, "-m", "stager", "supervise", place.name, "--state-dir", str(place.path.parent)],
-            environment=dict(os.environ),
+            # Each instance has threads of its own, one after the other: a heap each would never get smaller.
+            environment={**os.environ, "MALLOC_ARENA_MAX": "1"},
             cwd=Path("/"),
             output=given,
             errors=log,
