@@ -14,6 +14,7 @@ from stager.errors import CouldNotVerify, Interrupted, StagerError, UsageError
 from stager.launch.agent.identity import is_running
 from stager.launch.agent.places import ApplicationPlace, read_record, write_json
 from stager.launch.agent.records import (
+    ALIVE,
     ApplicationRecord,
     EnvironmentRecord,
     ProcessRecord,
@@ -111,7 +112,7 @@ def ask(
     Returns
     -------
     dict
-        ``seconds`` and the like.
+        ``seconds``, and ``gap_seconds``, None where nobody is left who knows it.
 
     Raises
     ------
@@ -134,6 +135,7 @@ def _wait(
     signal: Signals,
     start: Callable[[ApplicationPlace], object],
 ) -> dict[str, Any]:
+    began = time.monotonic()
     starts = 0
     told = ProcessRecord()
     while True:
@@ -143,7 +145,11 @@ def _wait(
         # After that: it is asked for until it is answered.
         if (found := _read_answer(place, request)) is not None:
             return found
-        if not is_asked or (not is_kept and starts == _MOST_STARTS):
+        is_over = not is_asked and has_taken_over(place, request)
+        if is_over and is_kept and not _has_old(place, request):
+            # Whoever did it died before the answer, and the next one had nothing left to do.
+            return {"seconds": round(time.monotonic() - began, 3), "gap_seconds": None}
+        if not (is_asked or is_over) or (not is_kept and starts == _MOST_STARTS):
             raise CouldNotVerify(
                 f"Nobody says whether {place.name} was replaced.",
                 details="Its supervisor has ended meanwhile, or was told something else.",
@@ -189,6 +195,14 @@ def raise_answer(document: dict[str, Any]) -> None:
 
 def _kinds(kind: type[StagerError]) -> list[type[StagerError]]:
     return [kind, *(one for child in kind.__subclasses__() for one in _kinds(child))]
+
+
+def _has_old(place: ApplicationPlace, request: ReplacementRecord) -> bool:
+    """Whether instances are there that are to be gone when it has taken over."""
+    records = (one.read() for one in place.instances())
+    return any(
+        one.state in ALIVE and one.generation < request.application.generation for one in records if one
+    )
 
 
 def _withdraw(place: ApplicationPlace, request: ReplacementRecord, signal: Signals) -> bool:

@@ -11,7 +11,7 @@ from stager.errors import CouldNotVerify, Interrupted, UsageError, VerificationF
 from stager.launch.agent import requesting
 from stager.launch.agent.identity import this_process
 from stager.launch.agent.places import StateDirectory
-from stager.launch.agent.records import ApplicationRecord, EnvironmentRecord
+from stager.launch.agent.records import ApplicationRecord, EnvironmentRecord, InstanceRecord
 from stager.launch.agent.requesting import (
     answer,
     ask,
@@ -84,6 +84,31 @@ def test_who_asks_gets_the_answer_and_the_error(place, request_):
     with pytest.raises(VerificationFailed, match="broken") as caught:
         ask(place, again, signal.SIGUSR1, fail)
     assert (caught.value.slug, caught.value.resolution) == ("not-replaced", "Mend it.")
+
+
+def test_who_asks_is_told_of_what_took_over_although_nobody_lived_to_say_it(place, request_):
+    old = place.instance(0, "abcd")
+    old.make()
+    old.write(InstanceRecord("shop", 0, "abcd", state="running"))
+    looks = []
+
+    def look(number):
+        looks.append(number)
+        old.write(InstanceRecord("shop", 0, "abcd", state="stopped"))
+
+    def go_on(place):
+        place.write(NEW)
+        settle(place, is_dropping=False)
+        place.write_supervisor(this_process())
+
+    before = signal.signal(signal.SIGUSR1, lambda number, _: look(number))
+    try:
+        outcome = ask(place, request_, signal.SIGUSR1, go_on)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert outcome["gap_seconds"] is None
+    # Not before the old one was gone.
+    assert looks == [signal.SIGUSR1]
 
 
 def test_a_supervisor_that_cannot_be_had_is_not_started_for_ever(place, request_):
