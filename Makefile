@@ -2,8 +2,8 @@
 # make test    all checks, all tests
 # Both install what is missing first: Debian packages (as root or through sudo), and Python packages in .venv.
 
-# As many tests at a time as there are cores, but two at least: many of them wait for servers.
-JOBS ?= $(shell cores=$$(nproc); echo $$((cores < 2 ? 2 : cores > 8 ? 8 : cores)))
+# One test more at a time than there are cores: many of them wait for servers.
+JOBS ?= $(shell cores=$$(nproc); echo $$((cores > 7 ? 8 : cores + 1)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench clean

@@ -17,6 +17,10 @@ from pathlib import Path
 
 import pytest
 
+# A shell that starts the tests in the background has them ignore it, and with them all that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 #: The command of the environment that runs the tests.
 STAGER = str(Path(sys.executable).with_name("stager"))
 
