@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
-# A shell that starts the tests in the background has them ignore it, and with them all that they start.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell that starts the tests in the background has them ignore these, and with them all that they start.
+for number, action in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, action)
 
 #: The command of the environment that runs the tests.
 STAGER = str(Path(sys.executable).with_name("stager"))
