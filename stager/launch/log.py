@@ -17,6 +17,7 @@ TAIL_LINES = 30
 _CHUNK = 64 << 10
 
 
+_ERROR = re.compile(r"[A-Za-z_][\w.]*(: |:?$)")
 _BEGINNING = "Traceback (most recent call last):"
 #: Of Apache: the time, the module, the process, the client.
 _MARGIN = re.compile(r"^(?:\[[^\]]*\] ?)+")
@@ -100,8 +101,9 @@ class Log:
         for start, line in enumerate(lines):
             if not line.endswith(_BEGINNING):
                 continue
+            # Workers that fail at once write their lines in turn: what is no error is another one's.
             for end in range(start + 1, len(lines)):
-                if lines[end] and not lines[end][0].isspace():
+                if _ERROR.match(lines[end]):
                     return tuple(lines[start : end + 1])
         return ()
 

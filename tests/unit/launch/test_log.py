@@ -108,6 +108,20 @@ def test_what_apache_writes_before_each_line_is_no_part_of_it(log):
     assert log.cause() == "KeyError: 1"
 
 
+def test_of_two_workers_that_fail_at_once_neither_is_taken_for_the_others_error(log):
+    lines = (
+        "[wsgi:error] Traceback (most recent call last):",
+        "[wsgi:error] Traceback (most recent call last):",
+        '[wsgi:error]   File "app.py", line 1, in <module>',
+        "[wsgi:error] mod_wsgi (pid=12): Exception occurred processing WSGI script",
+        '[wsgi:error]   File "app.py", line 1, in <module>',
+        "[wsgi:error] KeyError: 'a'",
+        "[wsgi:error] KeyError: 'a'",
+    )
+    os.write(log.descriptor, "\n".join(lines).encode() + b"\n")
+    assert log.cause() == "KeyError: 'a'"
+
+
 def test_without_one_there_is_no_cause(log):
     os.write(log.descriptor, (b"all is well\n"))
     assert log.cause() == ""
