@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 from bench.pack import STAGER
-from bench.python_requests import free_port
 from stager.launch.agent.overview import Seen, look_at
 from stager.launch.agent.places import ApplicationPlace, StateDirectory
 from stager.launch.agent.records import InstanceRecord
+from stager.launch.ports import free_port
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = ("php", "python", "node")

@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.pack import STAGER
+from stager.launch.ports import free_port
 
 BOUND = 1.0
 MEMORY = "512M"
@@ -168,12 +168,6 @@ def requests_a_second(port: int, seconds: int) -> float:
     if found is None or "Non-2xx" in asked:
         raise RuntimeError(asked)
     return float(found[1])
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from pathlib import Path
 import yaml
 
 from bench.pack import STAGER
+from stager.launch.ports import free_port
 
 STARTED = 1.15
 EXAMPLES = ("php", "python", "node")
@@ -208,12 +209,6 @@ def first_answer(port: int, child: subprocess.Popen[bytes]) -> None:
                 return
         time.sleep(POLL)
     raise RuntimeError(f"{child.args!r} does not answer")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from stager.errors import PackError, SourceUnreadable, UsageError
 from stager.model.frozen import dataclass
 from stager.source.ahead import index_of_bytes
 from stager.source.ignoring import ALWAYS, ignoring_for
-from stager.source.index import index_directory
 from stager.source.tree import Tree
 from stager.source.zip_source import MAGIC as ZIP_MAGIC
 from stager.source.zip_source import unpack_zip
@@ -100,9 +99,7 @@ class Location:
         """
         ignoring = ignoring_for(os.fspath(self.root), ignore, excluded)
         index = index_of_bytes(ahead, ignoring) if ahead and max_size is None else None
-        if index is None:
-            index = index_directory(os.fspath(self.root), ignoring, max_size)
-        tree = Tree(self.name, self.root, index, ignoring)
+        tree = Tree.of_directory(self.root, self.name, ignoring=ignoring, max_size=max_size, index=index)
         return Source(tree, self.kind, self.notes)
 
 

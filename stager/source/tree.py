@@ -40,14 +40,22 @@ class Tree:
 
     @classmethod
     def of_directory(
-        cls, root: Path, name: str = "", *, ignoring: Ignoring | None = None, max_size: int | None = None
+        cls,
+        root: Path,
+        name: str = "",
+        *,
+        ignoring: Ignoring | None = None,
+        max_size: int | None = None,
+        index: Index | None = None,
     ) -> Tree:
         """Index a directory of the host.
 
         Without ``ignoring`` everything in it counts, as in a directory that steps have worked in.
-        ``max_size`` is in bytes. Raises SourceUnreadable and UnsafeSource.
+        ``max_size`` is in bytes. An ``index`` that was made already saves the walk.
+        Raises SourceUnreadable and UnsafeSource.
         """
-        return cls(name or root.name, root, index_directory(os.fspath(root), ignoring, max_size), ignoring)
+        index = index or index_directory(os.fspath(root), ignoring, max_size)
+        return cls(name or root.name, root, index, ignoring)
 
     @property
     def name(self) -> str:

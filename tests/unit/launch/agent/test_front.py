@@ -10,14 +10,9 @@ import pytest
 from stager.errors import CouldNotVerify, HostToolMissing
 from stager.launch.agent import balancer as balancers
 from stager.launch.agent import front as module
-from stager.launch.agent.application import Application
-from stager.launch.agent.droplets import Unpacked
-from stager.launch.agent.events import Events, read_events
+from stager.launch.agent.events import read_events
 from stager.launch.agent.front import Front
-from stager.launch.agent.places import StateDirectory
-from stager.launch.agent.records import ApplicationRecord, EnvironmentRecord, InstanceRecord
-from stager.model.droplet import Manifest
-from stager.model.plan import Process
+from stager.launch.agent.records import EnvironmentRecord, InstanceRecord
 
 
 class Fake:
@@ -46,21 +41,8 @@ class Fake:
 
 
 @pytest.fixture
-def application(tmp_path):
-    state = StateDirectory(tmp_path / "state")
-    state.make()
-    place = state.application("shop")
-    place.make()
-    process = Process("web", ("true",))
-    return Application(
-        place,
-        ApplicationRecord("shop", "/d", "ab", balance=8080),
-        EnvironmentRecord(),
-        Unpacked(tmp_path, Manifest("1", (), (process,)), "ab"),
-        process,
-        None,
-        Events(place.events_file, lambda _: None),
-    )
+def application(open_application):
+    return open_application(balance=8080)
 
 
 @pytest.fixture

@@ -9,33 +9,14 @@ import time
 import pytest
 
 from stager.launch.agent import slot as module
-from stager.launch.agent.application import Application
-from stager.launch.agent.droplets import Unpacked
-from stager.launch.agent.events import Events, read_events
-from stager.launch.agent.places import StateDirectory
-from stager.launch.agent.records import ApplicationRecord, EnvironmentRecord
+from stager.launch.agent.events import read_events
 from stager.launch.agent.slot import Slot
 from stager.launch.agent.watching import Watch
-from stager.model.droplet import Manifest
-from stager.model.plan import Process
 
 
 @pytest.fixture
-def application(tmp_path):
-    state = StateDirectory(tmp_path / "state")
-    state.make()
-    place = state.application("shop")
-    place.make()
-    process = Process("web", ("true",))
-    return Application(
-        place,
-        ApplicationRecord("shop", "/d", "ab"),
-        EnvironmentRecord(),
-        Unpacked(tmp_path, Manifest("1", (), (process,)), "ab"),
-        process,
-        None,
-        Events(place.events_file, lambda _: None),
-    )
+def application(open_application):
+    return open_application()
 
 
 def events_of(application):
