@@ -25,6 +25,8 @@ CONTRACT = frozenset({
     "STAGER_SERVER_GROUP", "STAGER_SERVER_USER", "STAGER_SOCKETS", "STAGER_STATE", "STAGER_TYPE",
     "STAGER_WORKERS", "TMPDIR", "VCAP_APP_HOST", "VCAP_APP_PORT", "WEB_CONCURRENCY",
 })  # fmt: skip
+#: Not known yet when the private directory is made.
+DIVIDED = frozenset({"MEMORY_LIMIT", "STAGER_WORKERS", "WEB_CONCURRENCY"})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: bash does not let anyone set these.
 _READ_ONLY = frozenset({"BASHOPTS", "BASHPID", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"})
@@ -110,7 +112,8 @@ class _Tool:
 
 def _private_files(manifest: Manifest, tools: tuple[HostTool, ...]) -> tuple[PrivateFile, ...]:
     """What is made in the private directory; raises TemplateFailed for a place that is not in it."""
-    known = {name for tool in tools for name in (tool.variable, tool.folder_variable) if name} | CONTRACT
+    known = {name for tool in tools for name in (tool.variable, tool.folder_variable) if name}
+    known |= CONTRACT - DIVIDED
     for file in manifest.private_files:
         unknown = sorted((references(file.text) | references(file.link)) - known)
         parts = file.path.split("/")

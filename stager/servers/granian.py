@@ -16,6 +16,7 @@ from stager.servers.python_workers import worker_model
 
 FOLDER = "granian"
 MODULE = "stager_granian"
+START = "serve"
 #: Apache's common format, but for the time (granian's own) and the size, which granian does not tell.
 ACCESS = '%(addr)s - - [%(time)s] "%(method)s %(path)s %(protocol)s" %(status)d -'
 
@@ -30,7 +31,8 @@ def serve(application: PythonApplication) -> Served:
     """
     refuse_two_projects(application)
     command = [
-        PYTHON, "-m", "granian", "${STAGER_ROOT}/" + f"{FOLDER}/{MODULE}:application",
+        PYTHON, "${STAGER_ROOT}/" + f"{FOLDER}/{START}.py",
+        "${STAGER_ROOT}/" + f"{FOLDER}/{MODULE}:application",
         "--interface", application.interface,
         "--host", "${VCAP_APP_HOST}", "--port", "${PORT}",
         "--workers", "${WEB_CONCURRENCY}",
@@ -48,7 +50,8 @@ def serve(application: PythonApplication) -> Served:
         # The parent would die of them, and leave its workers.
         ignored_signals=("USR1", "USR2", "QUIT"),
     )
-    return Served(process=process, files=(_module(application), *site_files(application)))
+    start = RenderedFile(f"{FOLDER}/{START}.py", f"granian/{START}.py.j2")
+    return Served(process=process, files=(start, _module(application), *site_files(application)))
 
 
 def _settings(application: PythonApplication) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -48,9 +49,8 @@ ASYNC_APP = """
 WSGI = PythonApplication(
     mounts=(Mount(module="web", callable="application"),), interface="wsgi", minor="3.11", grace=60
 )
-# A worker of uvicorn's that has only just been forked overlooks TERM: it is waited for, until it is killed.
 ASGI = PythonApplication(
-    mounts=(Mount(module="web", callable="app"),), interface="asgi", minor="3.11", grace=5
+    mounts=(Mount(module="web", callable="app"),), interface="asgi", minor="3.11", grace=60
 )
 
 
@@ -263,7 +263,8 @@ def test_a_request_in_flight_is_answered_and_nothing_is_left(droplet, applicatio
 
 @pytest.mark.parametrize("application", [WSGI, ASGI], ids=["wsgi", "asgi"])
 def test_hup_makes_new_workers_usr1_keeps_them_and_quit_ends_all(droplet, application):
-    served = droplet(application, {"web.py": APP if application is WSGI else ASYNC_APP})
+    # A worker of uvicorn's overlooks QUIT: it is waited for, until it is killed.
+    served = droplet(replace(application, grace=5), {"web.py": APP if application is WSGI else ASYNC_APP})
     with served.started() as process:
         served.ask()
         served.wait_until(lambda: len(served.members()) == 3)
