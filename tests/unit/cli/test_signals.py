@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
+import weakref
 
 import pytest
 
@@ -86,3 +88,27 @@ def test_what_nohup_ignores_stays_ignored():
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(("timeout", "expected"), [(None, Interrupted), (0.05, StepTimedOut)])
+def test_it_ends_also_when_that_comes_where_python_drops_what_is_raised(timeout, expected):
+    class Thing:
+        pass
+
+    def is_gone(_reference):
+        if timeout is None:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+
+    def work():
+        things = [Thing()]
+        references = [weakref.ref(things[0], is_gone)]
+        with orderly_end(timeout):
+            things.clear()
+            time.sleep(5)
+        assert not references
+
+    hook = sys.unraisablehook
+    with pytest.raises(expected):
+        work()
+    assert sys.unraisablehook is hook
