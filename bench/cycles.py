@@ -23,6 +23,7 @@ from bench.pack import STAGER
 from stager.launch.agent.application import Application
 from stager.launch.agent.declaring import Wanted, declare
 from stager.launch.agent.events import Events, read_events
+from stager.launch.agent.heap import use_one_heap
 from stager.launch.agent.places import StateDirectory
 from stager.launch.agent.slot import Slot
 from stager.launch.agent.supervisor import forget
@@ -136,10 +137,7 @@ class Cycles:
 
 
 def main() -> int:
-    if os.environ.get("MALLOC_ARENA_MAX") != "1":
-        # As a supervisor in the background has it; it is read when a process begins.
-        argv = [sys.executable, "-m", "bench.cycles", *sys.argv[1:]]
-        os.execve(argv[0], argv, {**os.environ, "MALLOC_ARENA_MAX": "1"})
+    use_one_heap()  # as a supervisor does
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--parallel", type=int, default=2 * (os.cpu_count() or 1))

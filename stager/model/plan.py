@@ -145,7 +145,7 @@ class PrivateFile:
     """What ``startup`` puts into its private directory before anything runs: a text, or a link.
 
     ``path`` is relative to ``${STAGER_SOCKETS}``. In ``text`` and ``link`` (the target) ``${NAME}`` is
-    replaced as in an argv. A link to what is not there is left out.
+    replaced as in an argv, but for what the memory budget decides. A link to what is not there is left out.
     """
 
     path: str

@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from stager.errors import ConfigurationError, CouldNotVerify, HostToolMissing
 from stager.execution.detached import start_detached
+from stager.execution.marked import end_marked
 from stager.execution.probe import probe
 from stager.launch.agent.identity import identify, is_running
 from stager.launch.agent.places import make_directory, read_record, write_json
@@ -40,6 +41,8 @@ _SOCKET = "master.sock"
 #: Each reload adds some 600 bytes.
 _MOST_LOG = 1 << 20
 _CONFIGURATION = "haproxy.cfg"
+#: In its environment, with its directory: finds one that nobody had time to note, and that holds the port.
+_MARK = "STAGER_BALANCER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,10 @@ class Balancer:
             time.sleep(_PAUSE * 5)
 
     def stop(self, seconds: float = DRAIN_SECONDS) -> None:
-        """Take no more connections, finish what there is, and end; by force when the time is over."""
+        """Take no more connections, finish what there is, and end; by force when the time is over.
+
+        One whose supervisor was killed before it had noted it ends at once.
+        """
         for number, patience in ((signal.SIGUSR1, seconds), (signal.SIGTERM, 1.0), (signal.SIGKILL, 1.0)):
             deadline = Deadline.after(patience)
             if (master := self.process) is None:
@@ -172,6 +178,7 @@ class Balancer:
             send_signal(master, number)
             while self.process is not None and not deadline.is_over:
                 time.sleep(_PAUSE)
+        end_marked(f"{_MARK}={self.directory}")
         for name in ("balancer.json", _SOCKET):
             (self.directory / name).unlink(missing_ok=True)
 
@@ -194,6 +201,7 @@ class Balancer:
         new.replace(path)
 
     def _start(self, program: str) -> None:
+        end_marked(f"{_MARK}={self.directory}")
         (self.directory / _SOCKET).unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         log = os.open(self.directory / "haproxy.log", flags, 0o600)
@@ -201,7 +209,7 @@ class Balancer:
             # Relative names: a socket's may have 107 bytes.
             started = start_detached(
                 [program, "-W", "-f", _CONFIGURATION, "-S", f"unix@{_SOCKET},mode,600"],
-                environment={"PATH": _PATH},
+                environment={"PATH": _PATH, _MARK: str(self.directory)},
                 cwd=self.directory,
                 output=log,
             )

@@ -168,5 +168,5 @@ def balancer_of(application: Application) -> Balancer:
 
 def stop_balancer(place: ApplicationPlace, seconds: float = DRAIN_SECONDS) -> None:
     """Stop the one that somebody has left there, if any."""
-    if (place.balancer / "balancer.json").exists():
+    if place.balancer.is_dir():
         Balancer(place.balancer, 0).stop(seconds)

@@ -75,8 +75,7 @@ def detach(place: ApplicationPlace, *, is_new: bool = True) -> dict[str, Any]:
     try:
         spawned = spawn(
             [sys.executable, "-m", "stager", "supervise", place.name, "--state-dir", str(place.path.parent)],
-            # Each instance has threads of its own, one after the other: a heap each would never get smaller.
-            environment={**os.environ, "MALLOC_ARENA_MAX": "1"},
+            environment=os.environ,
             cwd=Path("/"),
             output=given,
             errors=log,

@@ -22,6 +22,7 @@ from stager.launch.agent import crashed
 from stager.launch.agent.adopting import Left, bury, look_for_living
 from stager.launch.agent.application import Application
 from stager.launch.agent.front import Front, balancer_of, stop_balancer
+from stager.launch.agent.heap import use_one_heap
 from stager.launch.agent.identity import this_process
 from stager.launch.agent.lives import Ended
 from stager.launch.agent.places import ApplicationPlace
@@ -69,6 +70,7 @@ class Supervisor:
         CouldNotVerify
             A port that was asked for is taken.
         """
+        use_one_heap()
         application = self.application
         application.place.write_supervisor(this_process())
         with self._taking_signals():

@@ -437,6 +437,7 @@ def test_private_files_are_made_before_anything_runs_and_can_be_read_by_the_serv
         PrivateFile("x"),
         PrivateFile("x", "text", "and link"),
         PrivateFile("x", "${STAGER_NOBODY}"),
+        PrivateFile("x", "${MEMORY_LIMIT}"),
     ],
 )
 def test_a_private_file_that_makes_no_sense_fails_the_build(make_droplet, file):

@@ -19,6 +19,7 @@ import pytest
 
 from stager.errors import ConfigurationError, CouldNotVerify
 from stager.launch.agent.balancer import Balancer, Server
+from stager.launch.processes import read_stat
 from stager.model.plan import Health
 
 #: Answers with its name after 20 ms, keeps connections, and says 503 at /down; /slow takes half a second.
@@ -266,6 +267,23 @@ def test_it_is_found_again_and_started_again_when_it_was_killed(balancer, instan
     assert again.apply(servers)
     assert ask(again) == "a"
     assert again.workers().current.isdisjoint(workers)
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_one_that_a_killed_supervisor_did_not_note_is_found_by_its_mark(balancer, instances, is_wanted):
+    servers = instances.start("a")
+    balancer.apply(servers)
+    lost = balancer.process
+    (balancer.directory / "balancer.json").unlink()
+    again = Balancer(balancer.directory, balancer.port, host="127.0.0.1", name="shop")
+    if is_wanted:
+        assert again.apply(servers)
+        assert ask(again) == "a"
+        assert again.process != lost
+    else:
+        again.stop(1.0)
+        assert not is_open(balancer.port)
+    assert read_stat(lost.pid) != lost
 
 
 def test_stopping_finishes_requests_and_leaves_nothing(balancer, instances):
