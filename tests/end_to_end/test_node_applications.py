@@ -114,7 +114,9 @@ def test_vite_builds_what_apache_serves(build, unpack, start, tmp_path, account)
     assert "immutable" in script.headers["Cache-Control"]
 
 
-def test_svelte_kit_starts_the_server_that_its_adapter_makes(build, unpack, start, tmp_path, account):
+def test_svelte_kit_starts_the_server_that_its_adapter_makes(
+    node_20, build, unpack, start, tmp_path, account
+):
     report, seen = build(FIXTURES / "node_svelte_kit", "--verify", "boot")
     assert_served(report, "node")
     assert "started: SvelteKit's own server; there is no scripts.start" in seen
@@ -126,7 +128,7 @@ def test_svelte_kit_starts_the_server_that_its_adapter_makes(build, unpack, star
     assert "immutable" in script.headers["cache-control"]
 
 
-def test_react_router_renders_with_its_own_server(build, unpack, start, tmp_path, account):
+def test_react_router_renders_with_its_own_server(node_20, build, unpack, start, tmp_path, account):
     report, seen = build(FIXTURES / "node_react_router", "--verify", "boot")
     assert_served(report, "node")
     assert "started: scripts.start: react-router-serve ./build/server/index.js" in seen
