@@ -14,6 +14,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +22,9 @@ from typing import Self
 from stager.errors import DiskFull, OutputNotWritable, PackError
 
 BOOT_DIRECTORY = "boot droplet"
+_TRIES = 20
+#: Seconds.
+_PAUSE = 0.05
 
 _JANITOR = r"""
 trap '' INT TERM HUP QUIT
@@ -106,7 +110,27 @@ def _no_place(error: OSError) -> PackError:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory with all that is in it, also what was made read-only (an upload may hold that)."""
+    """Remove a directory with all that is in it, also what was made read-only (an upload may hold that).
+
+    Who has just been killed, or carries the last lines of somebody's output, may make or remove a file
+    meanwhile: it is tried again for a second.
+    """
+    for _ in range(_TRIES):
+        try:
+            _remove(path)
+        except FileNotFoundError:
+            if not path.exists():
+                return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+        else:
+            return
+        time.sleep(_PAUSE)
+    _remove(path)
+
+
+def _remove(path: Path) -> None:
     try:
         shutil.rmtree(path)
     except PermissionError:

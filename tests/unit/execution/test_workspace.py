@@ -153,3 +153,25 @@ def test_a_tree_that_was_made_read_only_is_removed(tmp_path, unprivileged_user):
             os._exit(int(root.exists()))
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert not root.exists()
+
+
+def test_a_tree_goes_also_while_somebody_still_writes_into_it(tmp_path):
+    logs = tmp_path / "tree/logs"
+    logs.mkdir(parents=True)
+    script = """
+import itertools, pathlib, sys, time
+end = time.monotonic() + 0.3
+for number in itertools.count():
+    try:
+        pathlib.Path(sys.argv[1], str(number)).touch()
+    except FileNotFoundError:
+        break
+    if number == 100:
+        print("at work", flush=True)
+    if time.monotonic() > end:
+        break
+"""
+    with subprocess.Popen([sys.executable, "-c", script, logs], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout.readline() == b"at work\n"
+        remove_tree(tmp_path / "tree")
+    assert held(tmp_path) == []
