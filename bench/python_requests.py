@@ -16,10 +16,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.pack import STAGER
+from bench.servers import started
 from stager.launch.ports import free_port
 
 BOUND = 1.0
@@ -101,8 +102,9 @@ def compare(
     def ours() -> float:
         port = free_port()
         environment = {**os.environ, "VCAP_APP_HOST": "127.0.0.1", "MEMORY_LIMIT": MEMORY}
-        with running([f"{droplet}/startup", "-p", str(port)], port, environment, droplet):
+        with started([f"{droplet}/startup", "-p", str(port)], environment, droplet):
             try:
+                wait_for(port)
                 return requests_a_second(port, seconds)
             finally:
                 subprocess.run([f"{droplet}/stop"], check=True)
@@ -111,7 +113,8 @@ def compare(
         port = free_port()
         shutil.rmtree(f"{application.parent}/express", ignore_errors=True)
         words = [word.replace("{port}", str(port)) for word in command]
-        with running(words, port, dict(os.environ), application):
+        with started(words, os.environ, application):
+            wait_for(port)
             return requests_a_second(port, seconds)
 
     taken = [(ours(), theirs()) for _ in range(runs)]
@@ -124,28 +127,6 @@ def compare(
         flush=True,
     )
     return ratio >= BOUND
-
-
-@contextlib.contextmanager
-def running(command: Sequence[str], port: int, environment: dict[str, str], cwd: Path) -> Iterator[None]:
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        wait_for(port)
-        yield
-    finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(20)
-        process.kill()
-        process.wait()
 
 
 def wait_for(port: int) -> None:

@@ -18,13 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from bench.pack import STAGER
+from bench.servers import started
 from stager.launch.ports import free_port
 
 STARTED = 1.15
@@ -175,25 +176,9 @@ def live(server: Server) -> Life:
     return Life(started, stopped, usage.ru_utime + usage.ru_stime)
 
 
-@contextlib.contextmanager
-def running(server: Server, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def running(server: Server, port: int) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
     environment = {name: value.replace("{port}", str(port)) for name, value in server.environment.items()}
-    child = subprocess.Popen(
-        [word.replace("{port}", str(port)) for word in server.command],
-        cwd=server.cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        # As `stager run` and systemd start it: Apache's parent signals its whole group.
-        start_new_session=True,
-    )
-    try:
-        yield child
-    finally:
-        if child.returncode is None:
-            child.kill()
-            child.wait()
+    return started([word.replace("{port}", str(port)) for word in server.command], environment, server.cwd)
 
 
 def first_answer(port: int, child: subprocess.Popen[bytes]) -> None:

@@ -178,9 +178,12 @@ class Balancer:
             send_signal(master, number)
             while self.process is not None and not deadline.is_over:
                 time.sleep(_PAUSE)
-        end_marked(f"{_MARK}={self.directory}")
+        self._end_lost()
         for name in ("balancer.json", _SOCKET):
             (self.directory / name).unlink(missing_ok=True)
+
+    def _end_lost(self) -> None:
+        end_marked(f"{_MARK}={self.directory}")
 
     def _text(self, servers: Sequence[Server]) -> str:
         ordered = sorted(servers, key=lambda server: server.name)
@@ -201,7 +204,7 @@ class Balancer:
         new.replace(path)
 
     def _start(self, program: str) -> None:
-        end_marked(f"{_MARK}={self.directory}")
+        self._end_lost()
         (self.directory / _SOCKET).unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         log = os.open(self.directory / "haproxy.log", flags, 0o600)
