@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
@@ -113,6 +113,23 @@ class ControlGroup:
             pass
         return False
 
+    def make(self) -> ControlGroup | None:
+        """Make its directories; what of it could be made, or None where its memory cannot be limited."""
+        made = self._only([one for one in self._distinct() if _has_made(one)])
+        if made.has("memory"):
+            return made
+        made.remove(0.0)
+        return None
+
+    def found(self) -> ControlGroup:
+        """What of it is there."""
+        return self._only([one for one in self._distinct() if one.is_dir()])
+
+    def _only(self, some: Sequence[Path]) -> ControlGroup:
+        return ControlGroup(
+            self.version, {name: one for name, one in self.directories.items() if one in some}
+        )
+
     def admit(self, pid: int) -> None:
         """Put a process into it, and by that all that it will start.
 
@@ -177,40 +194,20 @@ def hierarchies(proc: Path = Path("/proc/self")) -> tuple[Hierarchies, ...]:
     return tuple(Hierarchies(version, parents) for version, parents in found if "memory" in parents)
 
 
-def make_group(where: Hierarchies, identifier: str) -> ControlGroup | None:
-    """A new group for the instance of that identifier; None where we may not make one."""
+def plan_groups(where: Hierarchies, identifier: str) -> Iterator[ControlGroup]:
+    """Groups that could be made for the instance of that identifier, the best first; none is there yet."""
     name = _PREFIX + identifier
-    made = _make_v2(where, name) if where.version == "cgroup2" else _make_v1(where, name)
-    return ControlGroup(where.version, made) if made else None
-
-
-def _make_v1(where: Hierarchies, name: str) -> dict[str, Path]:
-    made: dict[str, Path] = {}
-    for controller, chain in where.parents.items():
-        directory = chain[0] / name
-        with suppress(OSError):
-            directory.mkdir(exist_ok=directory in made.values())
-            made[controller] = directory
-    if "memory" not in made:
-        for directory in set(made.values()):
-            _has_removed(directory)
-        return {}
-    return made
-
-
-def _make_v2(where: Hierarchies, name: str) -> dict[str, Path]:
+    if where.version == "cgroup1":
+        yield ControlGroup(where.version, {one: chain[0] / name for one, chain in where.parents.items()})
+        return
     chain = where.parents["memory"]
     for parent in chain:
         # A group with processes in it cannot give controllers to children ("no internal processes");
         # the one above often does. Moving a process needs the right to write to what is above both.
         given = _given(parent, is_own=parent == chain[0])
-        if "memory" not in given or not os.access(parent / "cgroup.procs", os.W_OK):
-            continue
-        directory = parent / name
-        with suppress(OSError):
-            directory.mkdir()
-            return {one: directory for one in ("memory", *_OPTIONAL["cgroup2"]) if one in given}
-    return {}
+        if "memory" in given and os.access(parent / "cgroup.procs", os.W_OK):
+            controllers = [one for one in ("memory", *_OPTIONAL["cgroup2"]) if one in given]
+            yield ControlGroup(where.version, dict.fromkeys(controllers, parent / name))
 
 
 def _given(parent: Path, *, is_own: bool) -> frozenset[str]:
@@ -249,6 +246,14 @@ def _chain(mountpoint: Path, root: str, own: str) -> tuple[Path, ...]:
         return (mountpoint,)
     parts = Path(relative).parts
     return tuple(mountpoint.joinpath(*parts[:size]) for size in range(len(parts), -1, -1))
+
+
+def _has_made(directory: Path) -> bool:
+    try:
+        directory.mkdir()
+    except OSError:
+        return False
+    return True
 
 
 def _has_removed(directory: Path) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from stager.execution.spawn import Confinement
-from stager.launch.agent.cgroups import ControlGroup, as_paths, hierarchies, make_group
+from stager.launch.agent.cgroups import ControlGroup, as_paths, hierarchies, plan_groups
 from stager.launch.agent.places import write_json
 from stager.launch.agent.records import InstanceLimits, Means
 from stager.model.frozen import dataclass
@@ -79,24 +79,29 @@ class Enclosure:
         identifier: str,
         limits: InstanceLimits,
         *,
+        note: Path | None = None,
         file_size: int = 0,
         niceness: int = 0,
         cores: float = 0.0,
         allowed: tuple[Means, ...] = ("cgroup2", "cgroup1", "rlimits"),
     ) -> Enclosure:
-        """Choose the best means that works here, and make ready what it needs; never raises.
+        """Choose the best means that works here, and make ready what it needs.
 
-        ``identifier`` is the instance's, and names its group; ``allowed`` are the means to be tried.
+        ``identifier`` is the instance's, and names its group; ``allowed`` are the means to be tried. What
+        is going to be made is written to ``note`` before: who comes after us, also if we are killed in
+        the next line, finds, reads and removes it by that. Raises OSError where that cannot be written.
         """
-        for where in hierarchies():
-            group = make_group(where, identifier) if where.version in allowed else None
+        for planned in _plans(identifier, allowed):
+            if note is not None:
+                _write(planned, note)
+            group = planned.make()
             if group is None:
                 continue
             if not group.write("memory.limit", limits.memory):
                 group.remove(0.0)
                 continue
             notices = _limit_group(group, limits, cores)
-            return cls(where.version, limits, group, (*notices, *_capped(limits)), file_size, niceness, cores)
+            return cls(group.version, limits, group, (*notices, *_capped(limits)), file_size, niceness, cores)
         notices = (
             "No control group can be made here: memory is limited by being watched.",
             "Processes are only counted: their limit in the kernel is the user's, which instances share.",
@@ -106,19 +111,14 @@ class Enclosure:
 
     @classmethod
     def read(cls, path: Path, limits: InstanceLimits) -> Enclosure:
-        """That which was written to ``path`` by another supervisor; without a group where there is none."""
-        with suppress(OSError, ValueError, TypeError, AttributeError):
+        """What is there of that which another supervisor noted in ``path``; without a group if nothing is."""
+        with suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
             document = json.loads(path.read_bytes())
-            means, directories = document["means"], as_paths(document["directories"])
-            if means in {"cgroup1", "cgroup2"} and all(one.is_dir() for one in directories.values()):
-                return cls(means, limits, ControlGroup(means, directories))
+            if (means := document["means"]) in {"cgroup1", "cgroup2"}:
+                group = ControlGroup(means, as_paths(document["directories"])).found()
+                if group.directories:
+                    return cls(means, limits, group)
         return cls("rlimits", limits)
-
-    def write(self, path: Path) -> None:
-        """Note where the groups are: whoever comes after us finds, reads and removes them by that."""
-        groups = self.group.directories if self.group else {}
-        directories = {name: str(directory) for name, directory in groups.items()}
-        write_json(path, {"means": self.means, "directories": directories})
 
     @property
     def confinement(self) -> Confinement:
@@ -174,6 +174,17 @@ class Enclosure:
         May be called again. Without a group nothing is done: what is left is for the process tree to end.
         """
         return self.group.remove() if self.group else True
+
+
+def _plans(identifier: str, allowed: tuple[Means, ...]) -> Iterator[ControlGroup]:
+    for where in hierarchies():
+        if where.version in allowed:
+            yield from plan_groups(where, identifier)
+
+
+def _write(group: ControlGroup, path: Path) -> None:
+    directories = {name: str(directory) for name, directory in group.directories.items()}
+    write_json(path, {"means": group.version, "directories": directories})
 
 
 #: Of v1's counters those with this beginning include the groups below.

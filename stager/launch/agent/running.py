@@ -256,8 +256,7 @@ def _spawn(application: Application, place: InstancePlace, record: InstanceRecor
     launch = application.launch(record)
     # Before it is there: what a supervisor leaves that dies in the next line is found by its mark.
     place.write(record)
-    enclosure = Enclosure.make(record.id, record.limits)
-    enclosure.write(place.enclosure_file)
+    enclosure = Enclosure.make(record.id, record.limits, note=place.enclosure_file)
     since = ticks_now()
     limit = logs.file_bytes(record.limits.disk)
     outputs = logs.open_outputs(place, application.account, limit=limit)

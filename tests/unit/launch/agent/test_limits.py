@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stager.execution.spawn import Account, Confinement, spawn
-from stager.launch.agent.cgroups import ControlGroup, Hierarchies, hierarchies, make_group
+from stager.launch.agent.cgroups import ControlGroup, Hierarchies, hierarchies, plan_groups
 from stager.launch.agent.limits import Enclosure
 from stager.launch.agent.records import InstanceLimits
 from stager.launch.processes import read_stat
@@ -305,8 +306,7 @@ def test_a_program_that_is_not_there_is_an_error_at_once(tmp_path):
 
 
 def test_another_supervisor_finds_the_group_by_what_was_written(grouped, tmp_path):
-    started = grouped("import time; time.sleep(60)")
-    started.enclosure.write(tmp_path / "enclosure.json")
+    started = grouped("import time; time.sleep(60)", note=tmp_path / "enclosure.json")
     assert set(json.loads((tmp_path / "enclosure.json").read_text())) == {"means", "directories"}
     found = Enclosure.read(tmp_path / "enclosure.json", SMALL)
     assert (found.means, found.group) == (started.enclosure.means, started.enclosure.group)
@@ -315,6 +315,43 @@ def test_another_supervisor_finds_the_group_by_what_was_written(grouped, tmp_pat
     assert found.remove()
     assert Enclosure.read(tmp_path / "enclosure.json", SMALL).group is None
     assert Enclosure.read(tmp_path / "nothing", SMALL).means == "rlimits"
+
+
+class Killed(BaseException):
+    """What a kill -9 does to what follows."""
+
+
+def kill_at(number, call):
+    """``call``, of which the call of that number never comes back."""
+    calls = []
+
+    def killed(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == number:
+            raise Killed
+        return call(*arguments, **options)
+
+    return killed
+
+
+def planned_directories(name):
+    planned = [group for where in hierarchies() for group in plan_groups(where, name)]
+    return [directory for group in planned for directory in group.directories.values()]
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+@pytest.mark.parametrize("begun", ["mkdir", "rmdir"])
+def test_groups_that_a_killed_supervisor_had_only_begun_to_make_or_remove_are_removed(
+    grouped, tmp_path, monkeypatch, begun, number
+):
+    note, name = tmp_path / "enclosure.json", str(uuid.uuid4())
+    planned = planned_directories(name)
+    with monkeypatch.context() as patched, suppress(Killed):
+        patched.setattr(Path, begun, kill_at(number, getattr(Path, begun)))
+        Enclosure.make(name, SMALL, note=note).remove()
+    assert note.exists()
+    assert Enclosure.read(note, SMALL).remove()
+    assert not [one for one in planned if one.exists()]
 
 
 def test_an_unprivileged_user_gets_what_is_possible(unprivileged_user):
@@ -363,7 +400,7 @@ def test_in_v2_the_nearest_group_that_may_give_memory_is_the_parent(tmp_path):
     (own / "cgroup.subtree_control").unlink()
     proc = write_proc(tmp_path / "proc", "0::/user/session\n", [("cgroup2", "", "/", unified)])
     (found,) = hierarchies(proc)
-    group = make_group(found, "x")
+    group = next(plan_groups(found, "x")).make()
     place = unified / "user" / "stager-x"
     assert group.directories == {"memory": place, "pids": place}
 
