@@ -47,6 +47,8 @@ class HostTool:
         What lies around the right program, relative to its folder. A binary (no link, no script) of the name
         that the first of ``programs`` has is taken without being asked where all of it is there, and before
         any other.
+    start_landmark_line:
+        A line that the first of these has to have in it.
     folder_variable:
         The environment variable in which ``startup`` hands over the folder of that path.
     """
@@ -65,6 +67,7 @@ class HostTool:
     start_arguments: tuple[str, ...] = ()
     start_pattern: str = ""
     start_landmarks: tuple[str, ...] = ()
+    start_landmark_line: str = ""
     folder_variable: str = ""
 
 

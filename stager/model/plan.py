@@ -193,6 +193,12 @@ class Process:
         For this process only; ``${NAME}`` as in argv.
     ignored_signals:
         Signals that would end its first process and leave the others: they are ignored from the start.
+    has_sockets:
+        Whether it opens sockets besides its port, which need a short private directory. Without, and without
+        private files, ``${STAGER_SOCKETS}`` is ``run/``: a directory in /tmp costs 2 ms of each start.
+    pid_files:
+        Files besides ``run.pid``, relative to ``${STAGER_STATE}``, that it writes its pid into: what one that
+        was killed leaves, ``stop`` removes.
     """
 
     type: str
@@ -205,6 +211,8 @@ class Process:
     checks: tuple[Argv, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     ignored_signals: tuple[str, ...] = ()
+    has_sockets: bool = True
+    pid_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ class _Tool:
     question: Argv
     pattern: str
     landmarks: Argv
+    landmark_line: str
 
     @classmethod
     def of(cls, tool: HostTool) -> _Tool:
@@ -107,6 +108,7 @@ class _Tool:
             tool.start_arguments,
             tool.start_pattern,
             tool.start_landmarks,
+            tool.start_landmark_line,
         )
 
 
@@ -157,6 +159,8 @@ class _Process:
     needs: tuple[str, ...]
     drops_root: bool
     ignored_signals: tuple[str, ...]
+    has_private: bool
+    pid_files: tuple[str, ...]
 
 
 def _process(process: Process, manifest: Manifest, tools: tuple[HostTool, ...]) -> _Process:
@@ -189,6 +193,8 @@ def _process(process: Process, manifest: Manifest, tools: tuple[HostTool, ...]) 
         needs=tuple(sorted(variables & used)),
         drops_root=bool(_DROPS_ROOT & used),
         ignored_signals=process.ignored_signals,
+        has_private=process.has_sockets or bool(manifest.private_files),
+        pid_files=process.pid_files,
     )
 
 

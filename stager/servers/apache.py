@@ -59,6 +59,9 @@ VARIABLES = (
     ("WEB_CONCURRENCY", "1"),
 )
 
+#: Where Apache without a private directory writes its pid: as root, and as another user.
+PID_FILES = ("httpd.pid", "run/httpd.pid")
+
 #: What no Apache string between double quotes can hold, or a <Directory> reads as a pattern.
 UNSPEAKABLE = frozenset('"\\$*?[]{}<>')
 
@@ -90,6 +93,9 @@ class Site:
     variables:
         What the runtime's own configuration takes from the environment, for ``envvars``: (name, an
         example in which ``${NAME}`` is another one).
+    has_sockets:
+        Whether something beside it is spoken to through sockets: they, locks and the pid lie in a private
+        directory; else its process gets :data:`PID_FILES`.
     answering:
         With ``event``: how many requests the application answers at once at most.
     servers:
@@ -110,6 +116,7 @@ class Site:
     modules: tuple[str, ...] = ()
     body_limit: int | None = None
     variables: tuple[tuple[str, str], ...] = ()
+    has_sockets: bool = True
     answering: int = 120
     servers: int = 2
     template: str = "apache/site.conf.j2"
@@ -145,6 +152,7 @@ def apache_files(site: Site) -> tuple[RenderedFile, ...]:
         "sent": f"^(?!.*{site.scripts})",
         "body_limit": site.body_limit,
         "variables": (*VARIABLES, *site.variables),
+        "has_sockets": site.has_sockets,
         "answering": site.answering,
         "servers": site.servers,
         # A few more, for files and for what waits.

@@ -234,7 +234,9 @@ def test_a_node_that_the_droplet_does_not_find_is_named(built, tree, unpack, sta
     text = (directory / "startup").read_text()
     # As if it had been planned on a host with another one.
     major = re.search(r"node (\d+)", text)[1]
-    (directory / "startup").write_text(text.replace(f"v{major}.", "v98.").replace(f"node {major}", "node 98"))
+    for before, after in (("v", "."), ("node ", ""), ("NODE_MAJOR_VERSION ", "")):
+        text = text.replace(f"{before}{major}{after}", f"{before}98{after}")
+    (directory / "startup").write_text(text)
     refused = start(directory, is_waiting=False)
     assert refused.process.wait(20) == 4
     assert "node 98" in refused.said()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 
 import pytest
@@ -217,6 +218,26 @@ def test_a_request_in_flight_finishes_and_then_nothing_is_left(owned, start, unp
     assert site.process.wait(20) == 0
     assert site.is_port_free()
     assert not (owned / "run.pid").exists()
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("as_root", [False, True])
+def test_a_droplet_that_ran_has_nothing_new_but_its_logs(
+    droplet, start, unprivileged_user, is_killed, as_root
+):
+    if not as_root:
+        subprocess.run(["chown", "-R", f"{unprivileged_user.uid}", droplet], check=True)
+    before = {*droplet.rglob("*"), droplet / "logs/env.log"}
+    for _ in range(2):
+        site = start(droplet, account=None if as_root else unprivileged_user)
+        assert site.get("/").status == 200
+        assert {*droplet.rglob("*")} > before
+        if is_killed:
+            os.killpg(site.process.pid, signal.SIGKILL)
+            site.process.wait(20)
+        stopped = site.stop()
+        assert stopped.returncode == 0, stopped.stderr
+        assert {*droplet.rglob("*")} == before
 
 
 def test_a_stuck_worker_is_gone_after_the_grace_period(

@@ -14,7 +14,7 @@ from stager.plugins.php.ini_files import OWN_INI, IniFiles
 from stager.plugins.php.manifest import Composer
 from stager.plugins.php.memory import LIMIT_VARIABLE, OPCACHE_VARIABLE, limit_mib, worker_model
 from stager.plugins.php.uploads import Uploads, upload_limits
-from stager.servers.apache import Site, apache_check, apache_command, apache_files
+from stager.servers.apache import PID_FILES, Site, apache_check, apache_command, apache_files
 from stager.servers.php_fpm import fpm_check, fpm_companion, fpm_files
 
 #: The distribution's conf.d (the empty name), ours, the application's own. What is read later wins.
@@ -54,6 +54,8 @@ def web_process(application: Application, php: Interpreter, grace: float) -> Pro
         checks=(apache_check(), fpm_check()) if is_fpm else (apache_check(),),
         # What the host's shell says of other folders comes first; ours are read in any case.
         environment={"PHP_INI_SCAN_DIR": "${PHP_INI_SCAN_DIR}" + SCAN},
+        has_sockets=is_fpm,
+        pid_files=() if is_fpm else PID_FILES,
     )
 
 
@@ -90,6 +92,7 @@ def _site(application: Application, php: Interpreter, grace: float, uploads: Upl
         denied=denied_paths(root, application.composer),
         scripts=r"\.ph(?:p|tml)$",
         body_limit=uploads.body,
+        has_sockets=php.server == "fpm",
         variables=(
             *((tool.variable, tool.files[0]) for tool in php.tools if tool.variable == MOD_PHP.variable),
             (LIMIT_VARIABLE, "128"),

@@ -13,7 +13,7 @@ from stager.model.plan import Process, RenderedFile
 from stager.plugins.static.headers import Headers
 from stager.plugins.static.redirects import Rules
 from stager.plugins.static.staticfile import AUTH, Staticfile
-from stager.servers.apache import Site, apache_check, apache_command, apache_files
+from stager.servers.apache import PID_FILES, Site, apache_check, apache_command, apache_files
 
 #: A link in the application that the build makes, so that Apache's configuration is known before.
 BUILT = ".stager/site"
@@ -95,6 +95,8 @@ def web_process(grace: float) -> Process:
         # One process of threads: they share what there is.
         workers=WorkerModel(base_mib=BASE_MIB, worker_mib=THREADS_MIB, least_mib=8, most=1),
         checks=(apache_check(),),
+        has_sockets=False,
+        pid_files=PID_FILES,
     )
 
 
@@ -120,16 +122,8 @@ def web_files(served: Served, grace: float) -> tuple[RenderedFile, ...]:
         grace=grace,
         fallback=f"/{served.fallback}" if served.fallback else "",
         denied=DENIED,
-        modules=(
-            "asis",
-            *(("include",) if served.staticfile.has_includes else ()),
-            *(("autoindex",) if served.staticfile.is_listed else ()),
-            *(
-                ("authn_core", "authn_file", "authz_user", "auth_basic")
-                if served.staticfile.has_passwords
-                else ()
-            ),
-        ),
+        modules=_modules(served.staticfile),
+        has_sockets=False,
         answering=ANSWERING,
         servers=1,
         template="static/site.conf.j2",

@@ -396,6 +396,19 @@ def test_a_binary_with_its_library_beside_it_is_not_asked_and_goes_before_what_h
     assert droplet.run("-p", "80", environment=path).returncode == 4
 
 
+def test_a_landmark_can_tell_the_version(make_droplet, tmp_path):
+    folder, header = tmp_path / "real/bin", tmp_path / "real/version.h"
+    folder.mkdir(parents=True)
+    shutil.copy(shutil.which("true"), folder / "snake3.11")  # asked, it says nothing, and is refused
+    snake = replace(SNAKE, start_landmarks=("../version.h",), start_landmark_line="#define MAJOR 3")
+    droplet = make_droplet(Process("web", ("/bin/echo", "${STAGER_SNAKE}")), tools=(snake,))
+    path = {"PATH": f"{os.environ['PATH']}:{folder}"}
+    for text, code in (("", 4), ("#define MAJOR 31\n", 4), ("x\n#define MAJOR 3\n#define MINOR 4\n", 0)):
+        header.write_text(text)
+        assert droplet.run("-p", "80", environment=path).returncode == code
+        droplet.stops()
+
+
 def test_where_every_candidate_is_the_wrong_one_their_answers_are_shown(make_droplet, programs):
     path = programs("snake", "echo 'is snake 3.12.1'; echo more; exit 1")
     ended = make_droplet(Process("web", ("/bin/echo", "${STAGER_SNAKE}")), tools=(SNAKE,)).run("-p", "80")

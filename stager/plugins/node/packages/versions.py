@@ -10,7 +10,7 @@ from stager.errors import HostToolMissing, UnsupportedVersion
 from stager.model.frozen import dataclass
 from stager.model.host import HostFacts, HostTool
 from stager.model.wanted import Wanted, as_numbers, asked_and_there, not_exactly, versions_there
-from stager.plugins.node.host_tools import NODE_FOLDERS, NODES
+from stager.plugins.node.host_tools import NODE_FOLDERS, NODE_HEADER, NODES
 from stager.plugins.node.reading.asked import wanted_versions
 from stager.plugins.node.reading.ranges import exact_version, is_allowed
 
@@ -54,6 +54,8 @@ class Node:
             variable="STAGER_NODE",
             start_arguments=("--version",),
             start_pattern=f"v{self.major}.*",
+            start_landmarks=(f"../{NODE_HEADER}",),
+            start_landmark_line=f"#define NODE_MAJOR_VERSION {self.major}",
             when="run",
         )
 

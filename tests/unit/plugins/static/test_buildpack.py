@@ -48,7 +48,7 @@ def check(root, made, folder="app"):
     (root / "run").mkdir(exist_ok=True)
     variables = {
         "PATH": os.environ["PATH"], "STAGER_APACHE": ask(APACHE).path, "STAGER_ROOT": str(root),
-        "STAGER_APACHE_MODULES": ask(MODULES).path, "STAGER_SOCKETS": str(root / "run"), "STAGER_AS": "user",
+        "STAGER_APACHE_MODULES": ask(MODULES).path, "STAGER_STATE": str(root), "STAGER_AS": "user",
         "PORT": "8080", "VCAP_APP_HOST": "127.0.0.1",
     }  # fmt: skip
     words = [REFERENCE.sub(lambda found: variables[found[1]], word) for word in apache_check()]
