@@ -104,6 +104,17 @@ def test_as_root_only_the_first_start_needs_one(make_droplet, tmp_path):
 
 
 @as_root
+def test_as_root_it_is_said_if_not_everything_could_be_given_away(make_droplet, tmp_path):
+    droplet = make_droplet(DROPPING)
+    said = run_without_programs(droplet, tmp_path)
+    assert "warning: not everything belongs to www-data now" in said
+    assert "for www-data" in said
+    droplet.stops()
+    assert "not everything" not in droplet.run("-p", "80").stderr.decode()
+    assert (droplet.path / "tmp").stat().st_uid == WWW_DATA
+
+
+@as_root
 def test_what_is_written_anew_is_no_longer_than_what_is_said(make_droplet):
     droplet = make_droplet(DROPPING)
     names = {f"GIVEN_{number}" for number in range(100)}
