@@ -29,8 +29,6 @@ from stager.launch.stopping import stop
 _ID_CHARACTERS = 16
 #: What an adopted process is said to have ended with: only its parent could have known.
 UNKNOWN_EXIT = 255
-#: ``startup`` makes its own process group some milliseconds after it was started.
-_GROUP_SECONDS = 2.0
 _TAIL_BYTES = 32 << 10
 
 
@@ -152,9 +150,6 @@ class Running(Instance):
         When this returns nothing of it runs, and its private directory is gone.
         """
         self.note(state="stopping")
-        deadline = Deadline.after(_GROUP_SECONDS)
-        while self.exit_code is None and not self.tree.has_own_group and not deadline.is_over:
-            time.sleep(0.01)
         complaints: tuple[str, ...] = ()
         try:
             findings = stop(self, application.process, Deadline.after(None)).findings
@@ -270,6 +265,7 @@ def _spawn(application: Application, place: InstancePlace, record: InstanceRecor
             errors=outputs.err,
             account=launch.account,
             confinement=enclosure.confinement,
+            is_apart=True,
         )
     except BaseException:
         enclosure.remove()
