@@ -17,7 +17,7 @@ from pathlib import Path
 from stager.execution.spawn import Account, Spawned, spawn
 from stager.launch import ports
 from stager.launch.log import Log
-from stager.launch.processes import ProcessStat, Tree, read_environment, real_uid, ticks_now
+from stager.launch.processes import ProcessStat, Tree, read_environment, read_stat, real_uid, ticks_now
 from stager.launch.workers import find_workers
 from stager.model.frozen import dataclass
 from stager.model.memory import MIB
@@ -148,8 +148,10 @@ class Instance:
         return any(one.inode in self._listening for one in ports.listeners() if one.port == self.port)
 
     def is_opaque(self) -> bool:
-        """Whether one of its processes does not let us see what it has open."""
-        return any(not os.access(f"/proc/{stat.pid}/fd", os.R_OK) for stat in self.tree.members())
+        """Whether one of its processes does not let us see what it has open, and lives on."""
+        return any(
+            not os.access(f"/proc/{one.pid}/fd", os.R_OK) and _goes_on(one) for one in self.tree.members()
+        )
 
     def worker_uids(self) -> frozenset[int]:
         """The users that its workers run as: 0 has to be never among them."""
@@ -219,3 +221,9 @@ class Instance:
             account=launch.account,
             is_apart=is_apart,
         )
+
+
+def _goes_on(before: ProcessStat) -> bool:
+    """Of who ends nothing can be seen, either."""
+    now = read_stat(before.pid)
+    return now is not None and now.start == before.start and now.is_running

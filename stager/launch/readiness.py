@@ -30,6 +30,8 @@ _LONGEST_PAUSE = 0.1
 #: and more so each time.
 _FIRST_PATIENCE = 5.0
 _CONNECT_SECONDS = 1.0
+#: A process that ends shows nothing any more before it is known to have ended.
+_ENDING_SECONDS = 0.05
 #: What a state file has to say, as the ancestor's had to.
 _READY = "RUNNING"
 _STATE_BYTES = 1 << 16
@@ -187,5 +189,7 @@ def _is_its_own(instance: Instance, *, is_on_port: bool) -> bool:
     Somebody else may have taken the port since it was found free; then ours is about to fail.
     """
     members = instance.observe()
-    is_ours = not is_on_port or instance.is_listening() or instance.is_opaque()
+    is_ours = not is_on_port or instance.is_listening()
+    if not is_ours and instance.is_opaque():
+        is_ours = instance.started.wait(_ENDING_SECONDS) is None
     return instance.exit_code is None and bool(members) and is_ours

@@ -83,3 +83,17 @@ def test_a_startup_that_was_interrupted_while_it_began_does_not_run(start, monke
     monkeypatch.setattr(Tree, "__init__", interrupt)
     with pytest.raises(Interrupted):
         start("exec sleep 60")
+
+
+def test_a_process_that_is_just_ending_hides_nothing(start, monkeypatch):
+    instance = start("exec sleep 60")
+    members = instance.tree.members()
+    monkeypatch.setattr(instance.tree, "members", lambda: members)
+    assert not instance.is_opaque()
+    # As another user's, whose descriptors only root may see.
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "access", lambda *_: False)
+        assert instance.is_opaque()
+    os.kill(instance.started.pid, 9)
+    assert instance.started.wait(20) == -9
+    assert not instance.is_opaque()
