@@ -17,7 +17,7 @@ from pathlib import Path
 from stager.execution.spawn import Account, Spawned, spawn
 from stager.launch import ports
 from stager.launch.log import Log
-from stager.launch.processes import ProcessStat, Tree, read_environment, read_stat, real_uid, ticks_now
+from stager.launch.processes import ProcessStat, Tree, read_environment, real_uid, runs, ticks_now
 from stager.launch.workers import find_workers
 from stager.model.frozen import dataclass
 from stager.model.memory import MIB
@@ -150,7 +150,9 @@ class Instance:
     def is_opaque(self) -> bool:
         """Whether one of its processes does not let us see what it has open, and lives on."""
         return any(
-            not os.access(f"/proc/{one.pid}/fd", os.R_OK) and _goes_on(one) for one in self.tree.members()
+            # Of who ends nothing can be seen, either.
+            not os.access(f"/proc/{one.pid}/fd", os.R_OK) and runs(one.pid, one.start)
+            for one in self.tree.members()
         )
 
     def worker_uids(self) -> frozenset[int]:
@@ -221,9 +223,3 @@ class Instance:
             account=launch.account,
             is_apart=is_apart,
         )
-
-
-def _goes_on(before: ProcessStat) -> bool:
-    """Of who ends nothing can be seen, either."""
-    now = read_stat(before.pid)
-    return now is not None and now.start == before.start and now.is_running

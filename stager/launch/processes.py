@@ -42,6 +42,12 @@ def read_stat(pid: int) -> ProcessStat | None:
     return ProcessStat(pid, parent, group, session, int(fields[19]), fields[0].decode(), name)
 
 
+def runs(pid: int, start: int) -> bool:
+    """Whether the process of that number that started then runs: a number alone may be another's by now."""
+    stat = read_stat(pid)
+    return stat is not None and stat.start == start and stat.is_running
+
+
 def read_environment(pid: int) -> dict[str, str]:
     """The environment that a process was started with; empty where it is not ours to read."""
     try:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Protocol
 
 from stager.launch.agent.records import ProcessRecord
-from stager.launch.processes import read_stat
+from stager.launch.processes import read_stat, runs
 
 
 class Identified(Protocol):
@@ -42,8 +42,7 @@ def is_running(one: Identified | None) -> bool:
     """Whether that very process runs."""
     if one is None or not is_of_this_boot(one):
         return False
-    stat = read_stat(one.pid)
-    return stat is not None and stat.start == one.start_time and stat.is_running
+    return runs(one.pid, one.start_time)
 
 
 def identify(pid: int) -> ProcessRecord:

@@ -93,7 +93,7 @@ class Enclosure:
         """
         for planned in _plans(identifier, allowed):
             if note is not None:
-                _write(planned, note)
+                _note(planned, note)
             group = planned.make()
             if group is None:
                 continue
@@ -182,7 +182,7 @@ def _plans(identifier: str, allowed: tuple[Means, ...]) -> Iterator[ControlGroup
             yield from plan_groups(where, identifier)
 
 
-def _write(group: ControlGroup, path: Path) -> None:
+def _note(group: ControlGroup, path: Path) -> None:
     directories = {name: str(directory) for name, directory in group.directories.items()}
     write_json(path, {"means": group.version, "directories": directories})
 

@@ -22,7 +22,7 @@ from stager.launch.agent.records import InstanceRecord
 from stager.launch.deadline import Deadline
 from stager.launch.instance import Instance, Launch, ignore_line
 from stager.launch.log import Log
-from stager.launch.processes import Tree, read_stat, ticks_now
+from stager.launch.processes import Tree, read_stat, runs, ticks_now
 from stager.launch.stopping import stop
 
 #: Of a 128-bit number: more would only make paths long.
@@ -44,9 +44,7 @@ class Adopted:
     @property
     def exit_code(self) -> int | None:
         """None while it runs, then :data:`UNKNOWN_EXIT`."""
-        stat = read_stat(self.pid)
-        is_there = stat is not None and stat.start == self._start and stat.is_running
-        return None if is_there else UNKNOWN_EXIT
+        return None if runs(self.pid, self._start) else UNKNOWN_EXIT
 
     def wait(self, timeout: float | None = None) -> int | None:
         deadline = Deadline.after(timeout)
